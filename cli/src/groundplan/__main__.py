@@ -1,0 +1,207 @@
+"""The command line: parses, calls a command, and prints errors for people.
+
+Commands are imported when they are called, so that a quick one stays quick.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from groundplan import __version__
+from groundplan.errors import UserError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+services_argument = click.argument("services", nargs=-1)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, message="%(version)s")
+def gp() -> None:
+    """Runs, checks and describes this product from its Compose files."""
+
+
+def command(group: click.Group = gp, **settings: Any) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of `group`; its docstring is the help, with line breaks kept in the last paragraph."""
+
+    def register(function: Callable[..., None]) -> click.Command:
+        text, example = (function.__doc__ or "").rsplit("\n\n", 1)
+        return group.command(help=text, epilog=example.strip(), **settings)(function)
+
+    return register
+
+
+@command()
+@services_argument
+@click.option("--tools", is_flag=True, help="Start the tools too (pgAdmin and the like).")
+@click.option("--detach", "-d", is_flag=True, help="Return once everything is ready.")
+@json_option
+@dry_run_option
+def up(services: tuple[str, ...], tools: bool, detach: bool, as_json: bool, dry_run: bool) -> None:
+    """Start the system, install what is missing, and show the logs.
+
+    Starts all SERVICES, or those named and what they depend on.
+
+    Example: ./gp up --detach
+    """
+    from groundplan.commands import up
+
+    up.run(list(services), tools, detach, as_json, dry_run)
+
+
+@command()
+@click.option("--volumes", is_flag=True, help="Delete all data too.")
+@yes_option
+@dry_run_option
+def down(volumes: bool, yes: bool, dry_run: bool) -> None:
+    """Stop the system. Data are kept.
+
+    Example: ./gp down
+    """
+    from groundplan.commands import down
+
+    down.run(volumes, yes, dry_run)
+
+
+@command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show the state and the URL of each service. Ends with 0 if all are ready, else with 3.
+
+    Example: ./gp status --json
+    """
+    from groundplan.commands import status
+
+    sys.exit(status.run(as_json))
+
+
+@command()
+@services_argument
+@click.option("--follow", "-f", is_flag=True, help="Go on with new lines.")
+@click.option("--lines", "-n", type=click.IntRange(min=0), default=100, show_default=True, help="Lines of each.")
+def logs(services: tuple[str, ...], follow: bool, lines: int) -> None:
+    """Show what the services wrote, in one view.
+
+    Example: ./gp logs api worker --follow
+    """
+    from groundplan.commands import logs
+
+    logs.run(list(services), follow, lines)
+
+
+@command(name="open")
+@click.argument("service", required=False)
+@click.option("--print", "print_only", is_flag=True, help="Only print the URL.")
+def open_page(service: str | None, print_only: bool) -> None:
+    """Open the page of a service in the browser; of the first one, if none is named.
+
+    Example: ./gp open frontend
+    """
+    from groundplan.commands import open
+
+    open.run(service, print_only)
+
+
+@command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Show what the services need on this machine, what is there, and how the rest is got.
+
+    Example: ./gp doctor
+    """
+    from groundplan.commands import doctor
+
+    sys.exit(doctor.run(as_json))
+
+
+@command(context_settings=WORDS)
+@click.argument("part", required=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def test(part: str | None, arguments: tuple[str, ...]) -> None:
+    """Run the tests of every part, or of one PART with ARGUMENTS for its test runner.
+
+    Example: ./gp test api -- -k login
+    """
+    from groundplan.commands import test
+
+    sys.exit(test.run(part, list(arguments)))
+
+
+@command()
+@click.option("--fix", is_flag=True, help="Repair what can be repaired.")
+@click.argument("part", required=False)
+def lint(part: str | None, fix: bool) -> None:
+    """Check the format, style and types of every part, or of one PART.
+
+    Example: ./gp lint --fix
+    """
+    from groundplan.commands import lint
+
+    sys.exit(lint.run(part, fix))
+
+
+@gp.group()
+def db() -> None:
+    """Work with the database."""
+
+
+@command(db)
+def migrate() -> None:
+    """Bring the schema to its newest version.
+
+    Example: ./gp db migrate
+    """
+    from groundplan.commands import db
+
+    sys.exit(db.run_command("migrate", []))
+
+
+@command(db, context_settings=WORDS)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="N")
+def seed(arguments: tuple[str, ...]) -> None:
+    """Add N users to play with.
+
+    Example: ./gp db seed 100000
+    """
+    from groundplan.commands import db
+
+    sys.exit(db.run_command("seed", list(arguments)))
+
+
+@command(db, context_settings=WORDS)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def shell(arguments: tuple[str, ...]) -> None:
+    """Open psql on the running database; ARGUMENTS go to psql.
+
+    Example: ./gp db shell -- -c 'SELECT count(*) FROM users'
+    """
+    from groundplan.commands import db
+
+    sys.exit(db.shell(list(arguments)))
+
+
+def main() -> None:
+    """Run the command line; a UserError becomes a few lines on standard error and its exit code."""
+    try:
+        gp(prog_name="./gp")
+    except UserError as error:
+        _print_error(error)
+        sys.exit(error.code)
+
+
+def _print_error(error: UserError) -> None:
+    red, plain = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{red}Error:{plain} {error.what}", file=sys.stderr)
+    for line in (error.why, error.hint):
+        if line:
+            print(f"  {line.strip()}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""`gp down`: stop the system."""
+
+import shutil
+
+import click
+from rich.console import Console
+
+from groundplan.errors import UserError
+from groundplan.model.place import find_root
+from groundplan.model.workspace import load
+from groundplan.runtime.native.state import StateFile, end_strays
+
+_TIMEOUT = 60.0
+
+
+def run(volumes: bool, yes: bool, dry_run: bool) -> None:
+    """Stop every service; with `volumes` delete their data too, after asking."""
+    workspace = load(find_root())
+    console = Console(stderr=True, highlight=False)
+    state_file = StateFile(workspace.state)
+    data = workspace.servers / "volumes"
+    if dry_run:
+        console.print("Would stop every service" + (f" and delete {data}." if volumes else "."))
+        return
+    if volumes and not yes and not click.confirm(f"Delete the data of every service in {data}?", err=True):
+        raise UserError("Nothing was stopped or deleted.")
+    was_running = state_file.is_supervised()
+    if was_running:
+        with console.status("Stopping."):
+            if not state_file.stop_supervisor(_TIMEOUT):
+                raise UserError(f"The supervisor did not end within {_TIMEOUT:.0f} s.", hint="Look at ./gp logs.")
+    strays = end_strays(workspace.state)
+    console.print("Stopped." if was_running or strays else "Nothing was running.")
+    if volumes:
+        shutil.rmtree(data, ignore_errors=True)
+        console.print(f"Deleted {data}.")

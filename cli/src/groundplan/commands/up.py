@@ -1,0 +1,200 @@
+"""`gp up`: start the system."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from groundplan.errors import UserError
+from groundplan.model import settings
+from groundplan.model.place import DEVELOPMENT, find_root, settings_file
+from groundplan.model.workspace import Workspace, load
+from groundplan.render import JsonRenderer, Renderer, renderer
+from groundplan.runtime.events import Event
+from groundplan.runtime.native.addresses import move_taken_ports
+from groundplan.runtime.native.drivers import driver_of
+from groundplan.runtime.native.state import StateFile, SystemState, end_strays
+from groundplan.runtime.native.supervisor import Supervisor
+
+_FOLLOW_INTERVAL = 0.05
+
+
+def run(names: list[str], tools: bool, detach: bool, as_json: bool, dry_run: bool) -> None:
+    """Start `names` (all services if empty) and what they need; see `gp up --help`."""
+    workspace = load(find_root())
+    wanted = wanted_services(workspace, names, tools)
+    if dry_run:
+        return show_plan(workspace, wanted, as_json)
+    if StateFile(workspace.state).is_supervised():
+        return _join(workspace, wanted, as_json)
+    if detach:
+        return _run_in_background(workspace, wanted, as_json)
+    return _run_here(workspace, wanted, as_json)
+
+
+def wanted_services(workspace: Workspace, names: list[str], tools: bool) -> list[str]:
+    """`names` with all that they depend on; without names every service, tools only if asked for."""
+    chosen = names or [name for name, service in workspace.services.items() if tools or not service.is_tool]
+    return workspace.closure(chosen)
+
+
+def show_plan(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
+    """Print what `up` would do, and do nothing."""
+    rows = []
+    for service in (workspace.services[name] for name in wanted):
+        missing = [item for item in driver_of(service).requirements(service) if item.find() is None]
+        rows.append(
+            {
+                "service": service.name,
+                "after": service.depends_on,
+                "installs": [f"{item.title}: {item.remedy}" for item in missing],
+                "ports": [port.published for port in service.ports if port.published],
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        after = ", ".join(f"{name} ({condition.removeprefix('service_')})" for name, condition in row["after"].items())
+        print(row["service"] + (f"  after {after}" if after else ""))
+        for text in row["installs"]:
+            print(f"    installs {text}")
+
+
+def _run_here(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
+    """Supervise the services in this process until Ctrl-C or `gp down`."""
+    state_file = StateFile(workspace.state)
+    if not state_file.acquire():
+        return _join(workspace, wanted, as_json)
+    view = renderer(wanted, as_json, with_logs=True)
+    try:
+        end_strays(workspace.state)
+        is_private = workspace.instance != DEVELOPMENT
+        moves = move_taken_ports(workspace, wanted, always=is_private)
+        for move in moves:
+            if not is_private:
+                text = f"Port {move.default} of {move.service} is taken: it is at {move.port} now."
+                view.show(Event("notice", move.service, text=text))
+        moved = load(workspace.root, {move.variable: str(move.port) for move in moves}, workspace.instance)
+        supervisor: Supervisor
+
+        def emit(event: Event) -> None:
+            view.show(event)
+            if event.kind == "ready" and not as_json:
+                show_summary(moved, state_file.read())
+                Console(stderr=True).print("[dim]Ctrl-C stops everything. The logs follow.[/dim]\n")
+
+        supervisor = Supervisor(moved, wanted, emit, moves)
+        asyncio.run(_supervise(supervisor, view))
+    except UserError as error:
+        view.close()
+        if as_json:
+            print(json.dumps({"kind": "error", **vars(error)}), flush=True)
+            raise SystemExit(error.code) from None
+        raise
+    finally:
+        view.close()
+        state_file.release()
+
+
+async def _supervise(supervisor: Supervisor, view: Renderer) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        view.show(Event("notice", text="Stopping."))
+        supervisor.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
+    await supervisor.run()
+
+
+def _run_in_background(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
+    """Start another process that supervises the services, and show its events until all are ready."""
+    workspace.state.mkdir(parents=True, exist_ok=True)
+    events = workspace.state / "events.jsonl"
+    environment = {**os.environ, "GROUNDPLAN_ROOT": str(workspace.root), "GROUNDPLAN_INSTANCE": workspace.instance}
+    with events.open("w") as output, (workspace.state / "supervisor.log").open("w") as errors:
+        command = [sys.executable, "-m", "groundplan", "up", "--json", *wanted]
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
+        )
+    view = renderer(wanted, as_json, with_logs=False)
+    try:
+        for fields in _follow(events, process):
+            if fields["kind"] == "error":
+                raise UserError(fields["what"], fields["why"], fields["hint"], fields["code"])
+            event = Event.from_dict(fields)
+            view.show(event)
+            if event.kind == "ready":
+                break
+        else:
+            said = (workspace.state / "supervisor.log").read_text().strip()
+            raise UserError("The supervisor ended before the services were ready.", why="\n  " + "\n  ".join(said.splitlines()[-8:]))
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+    finally:
+        view.close()
+    if not as_json:
+        show_summary(workspace, StateFile(workspace.state).read())
+
+
+def _follow(events: Path, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """Every event of the supervisor, as it comes, until it ends."""
+    with events.open() as stream:
+        while True:
+            ended = process.poll() is not None
+            for line in stream:
+                yield json.loads(line)
+            if ended:
+                return
+            time.sleep(_FOLLOW_INTERVAL)
+
+
+def _join(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
+    """Another `up` is there already: wait until its services are ready, and show them."""
+    state_file = StateFile(workspace.state)
+    state = state_file.read()
+    running = {service.name for service in state.services if service.state != "off"}
+    if missing := [name for name in wanted if name not in running]:
+        raise UserError(
+            f"The system runs already, without {', '.join(missing)}.",
+            hint="Stop it first: ./gp down",
+        )
+    while not state.ready and state_file.is_supervised():
+        time.sleep(_FOLLOW_INTERVAL)
+        state = state_file.read()
+    if as_json:
+        JsonRenderer().show(Event("ready", text="it was running already"))
+    else:
+        Console(stderr=True).print("The system runs already.")
+        show_summary(workspace, state)
+
+
+def show_summary(workspace: Workspace, state: SystemState) -> None:
+    """Print the URLs and where to sign in."""
+    console = Console(stderr=True, highlight=False)
+    table = Table.grid(padding=(0, 3))
+    for service in state.services:
+        if service.url and service.url.startswith("http"):
+            table.add_row(f"  [bold]{service.name}[/bold]", f"[cyan]{service.url}[/cyan]")
+    console.print()
+    console.print(table)
+    file = settings_file(workspace.root, workspace.instance)
+    values = settings.read(file)
+    if "ADMIN_EMAIL" in values:
+        # The password is shown to the person at the terminal, but kept out of logs.
+        password = values.get("ADMIN_PASSWORD", "") if sys.stderr.isatty() else "ADMIN_PASSWORD"
+        place = file.relative_to(workspace.root)
+        console.print(f"\n  Sign in as [bold]{values['ADMIN_EMAIL']}[/bold] with [bold]{password}[/bold] ({place})\n")

@@ -1,0 +1,144 @@
+"""Reads Compose files: YAML, `${…}` interpolation and the merge of overrides.
+
+Follows the Compose specification for the keys that the workspace uses. A file is read as
+plain data; `model.workspace` gives it meaning.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from groundplan.errors import UserError
+
+Tree = dict[str, Any]
+
+_VARIABLE = re.compile(
+    r"\$(?:(?P<escaped>\$)"
+    r"|(?P<named>[A-Za-z_]\w*)"
+    r"|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-?+])(?P<argument>[^}]*))?\}"
+    r"|(?P<invalid>))"
+)
+
+# Keys whose override replaces the original although both are lists.
+_REPLACED = {"command", "entrypoint", "test"}
+# Keys that may be written as a list of "KEY=value" and merge as mappings.
+_MAPPINGS = {"environment", "labels", "args", "extra_hosts"}
+
+
+def load(files: list[Path], variables: Mapping[str, str]) -> Tree:
+    """Merge `files` in order, with `variables` put in for `${NAME}`.
+
+    Raises UserError, naming file and line, for YAML or variables that can't be read.
+    """
+    merged: Tree = {}
+    for file in files:
+        tree = read(file)
+        merged = merge(merged, interpolate(tree, variables, file))
+    return merged
+
+
+def read(file: Path) -> Tree:
+    """The content of one Compose file, not interpolated."""
+    try:
+        with file.open("rb") as stream:
+            tree = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except FileNotFoundError as error:
+        raise UserError(f"{file.name} is missing.", hint=f"Restore it: git checkout -- {file.name}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file.name}:{mark.line + 1}:{mark.column + 1}" if mark else file.name
+        problem = getattr(error, "problem", None) or str(error)
+        raise UserError(f"{place} is not valid YAML.", why=f"{problem}.") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{file.name} is not a Compose file.", why="It must be a mapping with `services`.")
+    return tree
+
+
+def interpolate(node: Any, variables: Mapping[str, str], file: Path) -> Any:
+    """`node` with every `${NAME}` in its strings replaced, as Compose does it."""
+    if isinstance(node, dict):
+        return {key: interpolate(value, variables, file) for key, value in node.items()}
+    if isinstance(node, list):
+        return [interpolate(value, variables, file) for value in node]
+    if isinstance(node, str) and "$" in node:
+        return substitute(node, variables, str(file.name))
+    return node
+
+
+def substitute(text: str, variables: Mapping[str, str], place: str) -> str:
+    """`text` with its variables replaced; `place` is named in errors."""
+
+    def replacement(match: re.Match[str]) -> str:
+        if match["escaped"]:
+            return "$"
+        name = match["named"] or match["braced"]
+        if name is None:
+            raise UserError(f"{place}: {text!r} has a `$` that starts no variable.", hint="Write $$ for a plain $.")
+        return _expand(match, variables.get(name), variables, place)
+
+    return _VARIABLE.sub(replacement, text)
+
+
+def _expand(match: re.Match[str], value: str | None, variables: Mapping[str, str], place: str) -> str:
+    operator, argument = match["operator"] or "", match["argument"] or ""
+    present = bool(value) if operator.startswith(":") else value is not None
+    if operator.endswith("+"):
+        return substitute(argument, variables, place) if present else ""
+    if present:
+        return value or ""
+    if operator.endswith("?"):
+        raise UserError(f"{place} needs the variable {match['braced']}.", why=argument)
+    return substitute(argument, variables, place)
+
+
+def merge(base: Any, override: Any, key: str = "") -> Any:
+    """`base` with `override` laid over it by the rules of Compose."""
+    if key in _MAPPINGS:
+        return {**as_mapping(base), **as_mapping(override)}
+    if isinstance(base, dict) and isinstance(override, dict):
+        merged = dict(base)
+        for name, value in override.items():
+            merged[name] = merge(base[name], value, name) if name in base else value
+        return merged
+    if isinstance(base, list) and isinstance(override, list) and key not in _REPLACED:
+        return _merge_lists(base, override, key)
+    return override
+
+
+def _merge_lists(base: list[Any], override: list[Any], key: str) -> list[Any]:
+    if key != "volumes":
+        return base + [item for item in override if item not in base]
+    targets = {volume_target(item) for item in override}
+    return [item for item in base if volume_target(item) not in targets] + override
+
+
+def volume_target(item: Any) -> str:
+    """The path in the container of one entry of `volumes`."""
+    if isinstance(item, dict):
+        return str(item.get("target", ""))
+    parts = str(item).split(":")
+    return parts[0] if len(parts) == 1 else parts[1]
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """A mapping from either form of `environment` and its like."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    return {name: (text if sign else None) for name, sign, text in (str(item).partition("=") for item in value)}
+
+
+def strings(node: Any) -> Iterator[str]:
+    """Every string below `node`."""
+    if isinstance(node, dict):
+        for value in node.values():
+            yield from strings(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from strings(value)
+    elif isinstance(node, str):
+        yield node

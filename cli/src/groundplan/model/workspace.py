@@ -1,0 +1,323 @@
+"""The workspace: what the Compose files say, as typed objects."""
+
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from groundplan.errors import UserError
+from groundplan.model import compose, settings
+from groundplan.model.place import FILES, instance_name, settings_file, state_folder
+
+_PORT_VARIABLE = re.compile(r"\$\{(\w+):?-(\d+)\}")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")
+_DURATION_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001}
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a service listens on, and where it is published on this machine."""
+
+    target: int
+    published: int | None = None
+    variable: str | None = None
+    """The variable that moves `published`; None where the number is fixed."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A volume or a folder of this machine at a path in the service."""
+
+    target: str
+    source: str | None
+    """Absolute path of a bind mount, name of a volume, or None for an anonymous volume."""
+    is_bind: bool = False
+
+
+@dataclass(frozen=True)
+class Healthcheck:
+    """When a service counts as healthy; times in seconds."""
+
+    test: tuple[str, ...] = ()
+    interval: float = 30.0
+    timeout: float = 30.0
+    retries: int = 3
+    start_period: float = 0.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of the Compose files."""
+
+    name: str
+    image: str
+    context: Path | None
+    """Folder of its source, for services that are built here."""
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    ports: tuple[Port, ...]
+    mounts: tuple[Mount, ...]
+    depends_on: dict[str, str]
+    """Service name → condition, e.g. "service_healthy"."""
+    healthcheck: Healthcheck | None
+    restart: str = "no"
+    stop_grace_period: float = 10.0
+    memory_limit: str | None = None
+    cpu_limit: str | None = None
+    ready: str | None = None
+    """HTTP path that answers 2xx once the service is ready."""
+    is_tool: bool = False
+    """Tools are started on demand only."""
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further commands that run in the service's environment, e.g. "migrate"."""
+
+    @property
+    def image_name(self) -> str:
+        """The last part of the image's name, without its tag: "postgres" for "postgres:17"."""
+        return self.image.split("/")[-1].split(":")[0]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """All services of one checkout, and the variables that they were read with."""
+
+    root: Path
+    name: str
+    instance: str
+    services: dict[str, Service]
+
+    @property
+    def oneshots(self) -> set[str]:
+        """Services that others wait for to *end*."""
+        return {
+            name
+            for service in self.services.values()
+            for name, condition in service.depends_on.items()
+            if condition == "service_completed_successfully"
+        }
+
+    @property
+    def state(self) -> Path:
+        """Folder of everything that this instance keeps on this machine."""
+        return state_folder(self.root, self.instance)
+
+    @property
+    def servers(self) -> Path:
+        """Folder of the servers' own files.
+
+        Servers that root starts give up root, and could not enter a checkout below /root or
+        another private folder; theirs lie in /var/lib then.
+        """
+        if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in (self.root, *self.root.parents)):
+            return self.state
+        key = hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+        return Path("/var/lib/groundplan") / f"{self.root.name}-{key}" / self.instance
+
+    def service(self, name: str) -> Service:
+        """The service of that name; raises UserError that lists those there are."""
+        try:
+            return self.services[name]
+        except KeyError as error:
+            raise UserError(
+                f"There is no service {name!r}.", hint=f"Services: {', '.join(self.services)}.", code=2
+            ) from error
+
+    def closure(self, names: Iterable[str]) -> list[str]:
+        """`names` and all that they depend on, in the order of the Compose files."""
+        wanted: set[str] = set()
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name not in wanted:
+                wanted.add(name)
+                pending += self.service(name).depends_on
+        return [name for name in self.services if name in wanted]
+
+
+def load(
+    root: Path, variables: Mapping[str, str] | None = None, instance: str | None = None
+) -> Workspace:
+    """Read the workspace at `root`.
+
+    `variables` move ports (API_PORT=8001). `instance` separates the state of several running
+    copies of one checkout, e.g. "test" from "development". Writes config/.env if it is missing.
+    """
+    instance = instance or instance_name()
+    files = [root / name for name in FILES]
+    values = {**os.environ, **(variables or {})}
+    tree = compose.load(files, values)
+    raw: compose.Tree = {}
+    for file in files:
+        raw = compose.merge(raw, compose.read(file))
+    _refuse_unknown_services(tree)
+    env_file = settings_file(root, instance)
+    settings.ensure(env_file, root / "config" / ".env.example")
+    shared = settings.read(env_file)
+    services = {
+        name: _service(root, name, node, raw["services"][name], shared)
+        for name, node in tree["services"].items()
+    }
+    workspace = Workspace(root, str(tree.get("name", root.name)), instance, services)
+    _check_dependencies(workspace)
+    return workspace
+
+
+def _refuse_unknown_services(tree: compose.Tree) -> None:
+    if not isinstance(tree.get("services"), dict) or not tree["services"]:
+        raise UserError(f"{FILES[0]} has no services.")
+    for name, node in tree["services"].items():
+        if not isinstance(node, dict):
+            raise UserError(f"The service {name!r} is not a mapping.", hint=f"Mend it in {FILES[0]}.")
+        if "image" not in node and "build" not in node:
+            raise UserError(f"The service {name!r} has neither `image` nor `build`.")
+
+
+def _service(root: Path, name: str, node: compose.Tree, raw: compose.Tree, shared: Mapping[str, str]) -> Service:
+    extension = node.get("x-groundplan") or {}
+    limits = (((node.get("deploy") or {}).get("resources") or {}).get("limits")) or {}
+    build = node.get("build")
+    context = build.get("context", ".") if isinstance(build, dict) else build
+    return Service(
+        name=name,
+        image=str(node.get("image", "")),
+        context=(root / context).resolve() if context else None,
+        command=_words(node.get("command")),
+        environment=_environment(root, name, node, shared),
+        ports=tuple(_ports(name, node, raw)),
+        mounts=tuple(_mount(root, item) for item in node.get("volumes") or []),
+        depends_on=_dependencies(node.get("depends_on")),
+        healthcheck=_healthcheck(node.get("healthcheck")),
+        restart=str(node.get("restart", "no")),
+        stop_grace_period=duration(node.get("stop_grace_period", "10s")),
+        memory_limit=limits.get("memory"),
+        cpu_limit=limits.get("cpus"),
+        ready=extension.get("ready"),
+        is_tool=bool(extension.get("tool", False)),
+        commands={key: _words(value) for key, value in (extension.get("commands") or {}).items()},
+    )
+
+
+def _environment(root: Path, name: str, node: compose.Tree, shared: Mapping[str, str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for item in _as_list(node.get("env_file")):
+        path = root / (item["path"] if isinstance(item, dict) else item)
+        if path == root / "config" / ".env":
+            values.update(shared)
+        elif path.is_file():
+            values.update(settings.read(path))
+        elif not isinstance(item, dict) or item.get("required", True):
+            raise UserError(f"The env_file {path} of {name} is missing.")
+    for key, value in compose.as_mapping(node.get("environment")).items():
+        given = os.environ.get(key) if value is None else _scalar(value)
+        if given is not None:
+            values[key] = given
+    return values
+
+
+def _ports(name: str, node: compose.Tree, raw: compose.Tree) -> Iterable[Port]:
+    seen: set[int] = set()
+    for item, original in zip(node.get("ports") or [], raw.get("ports") or [], strict=True):
+        port = _port(name, item, original)
+        seen.add(port.target)
+        yield port
+    for item in node.get("expose") or []:
+        if int(item) not in seen:
+            yield Port(int(item))
+
+
+def _port(name: str, item: Any, original: Any) -> Port:
+    try:
+        if isinstance(item, dict):
+            published, target = item.get("published"), item["target"]
+            written = str(original.get("published", ""))
+        else:
+            parts = str(item).split("/")[0].split(":")
+            published, target = (parts[-2] if len(parts) > 1 else None), parts[-1]
+            written = str(original)
+        match = _PORT_VARIABLE.search(written)
+        return Port(int(target), int(published) if published else None, match[1] if match else None)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"The port {item!r} of {name} can't be read.", hint="Write 127.0.0.1:HOST:CONTAINER.") from error
+
+
+def _mount(root: Path, item: Any) -> Mount:
+    if isinstance(item, dict):
+        source, target = item.get("source"), str(item["target"])
+    else:
+        parts = str(item).split(":")
+        source, target = (parts[0], parts[1]) if len(parts) > 1 else (None, parts[0])
+    if source and source.startswith((".", "/", "~")):
+        return Mount(target, str((root / Path(source).expanduser()).resolve()), is_bind=True)
+    return Mount(target, source)
+
+
+def _dependencies(node: Any) -> dict[str, str]:
+    if isinstance(node, dict):
+        return {name: (value or {}).get("condition", "service_started") for name, value in node.items()}
+    return dict.fromkeys(node or [], "service_started")
+
+
+def _healthcheck(node: Any) -> Healthcheck | None:
+    if not node or node.get("disable"):
+        return None
+    test = node.get("test", [])
+    return Healthcheck(
+        test=("CMD-SHELL", test) if isinstance(test, str) else tuple(test),
+        interval=duration(node.get("interval", "30s")),
+        timeout=duration(node.get("timeout", "30s")),
+        retries=int(node.get("retries", 3)),
+        start_period=duration(node.get("start_period", "0s")),
+    )
+
+
+def _check_dependencies(workspace: Workspace) -> None:
+    for service in workspace.services.values():
+        for name in service.depends_on:
+            if name not in workspace.services:
+                raise UserError(f"{service.name} depends on {name!r}, which is no service.")
+    visiting: list[str] = []
+    done: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in visiting:
+            ring = " → ".join([*visiting[visiting.index(name) :], name])
+            raise UserError("The services wait for each other in a ring.", why=f"{ring}.")
+        if name in done:
+            return
+        visiting.append(name)
+        for dependency in workspace.services[name].depends_on:
+            visit(dependency)
+        visiting.pop()
+        done.add(name)
+
+    for name in workspace.services:
+        visit(name)
+
+
+def duration(text: object) -> float:
+    """Seconds in a Compose duration such as "1m30s" or "500ms"."""
+    value = str(text)
+    parts = _DURATION.findall(value)
+    if "".join(number + unit for number, unit in parts) != value:
+        raise UserError(f"{value!r} is no duration.", hint="Write 30s, 1m30s or 500ms.")
+    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(shlex.split(value)) if isinstance(value, str) else tuple(str(word) for word in value)
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _scalar(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,92 @@
+"""Ways to see whether a process is ready to serve."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+
+class Probe(Protocol):
+    """Looks once; None means ready, else why not."""
+
+    async def check(self) -> str | None:
+        """Why the service is not ready, or None."""
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """GET `url`; ready below status `healthy_below` (a 403 still shows a working server)."""
+
+    url: str
+    healthy_below: int = 400
+
+    async def check(self) -> str | None:
+        """Why the service is not ready, or None."""
+        parts = urlsplit(self.url)
+        try:
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        except OSError:
+            return f"nothing listens on {parts.netloc}"
+        try:
+            writer.write(f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+            line = (await reader.readline()).decode("latin-1")
+            if not line.startswith("HTTP/"):
+                return f"{self.url} answered no HTTP"
+            status = int(line.split()[1])
+            return None if status < self.healthy_below else f"{self.url} answered {status}"
+        except (OSError, IndexError, ValueError):
+            return f"{self.url} broke off its answer"
+        finally:
+            writer.close()
+
+
+@dataclass(frozen=True)
+class GreetingProbe:
+    """Send `request` to 127.0.0.1:`port`; ready when the answer starts with one of `greetings`."""
+
+    port: int
+    request: bytes
+    greetings: tuple[bytes, ...]
+
+    async def check(self) -> str | None:
+        """Why the service is not ready, or None."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return f"nothing listens on 127.0.0.1:{self.port}"
+        try:
+            writer.write(self.request)
+            answer = await reader.read(64)
+        except OSError:
+            return f"127.0.0.1:{self.port} broke off its answer"
+        finally:
+            writer.close()
+        return None if answer.startswith(self.greetings) else f"127.0.0.1:{self.port} answered {answer[:40]!r}"
+
+
+@dataclass(frozen=True)
+class CommandProbe:
+    """Run a command; ready when it ends with 0."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+
+    async def check(self) -> str | None:
+        """Why the service is not ready, or None."""
+        process = await asyncio.create_subprocess_exec(
+            *self.argv,
+            env=dict(self.environment),
+            cwd=self.cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        text = output.decode(errors="replace").strip().splitlines()
+        return None if process.returncode == 0 else (text[-1] if text else f"{self.argv[0]} ended with {process.returncode}")

@@ -1,0 +1,160 @@
+"""What is running: the state file, the supervisor's lock, and stray processes.
+
+The state file is written by the supervisor alone and read by every other command. That a
+supervisor lives is told by its lock, which the kernel frees however it ends.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from groundplan.runtime.events import READY_STATES
+
+MARKER = "GROUNDPLAN_SUPERVISED"
+"""Environment variable of every process that a supervisor starts; its value is the state folder."""
+
+
+@dataclass
+class ServiceState:
+    """One service as `status` shows it."""
+
+    name: str
+    state: str
+    url: str | None = None
+    pid: int | None = None
+    restarts: int = 0
+    why: str = ""
+    seconds: float | None = None
+    """How long the start took."""
+    is_tool: bool = False
+
+
+@dataclass
+class SystemState:
+    """The whole system as `status` shows it."""
+
+    runtime: str = "native"
+    supervisor: int | None = None
+    started: float = 0.0
+    services: list[ServiceState] = field(default_factory=list)
+    ports: dict[str, str] = field(default_factory=dict)
+    """Variables that moved a port, e.g. {"API_PORT": "8001"}."""
+
+    @property
+    def ready(self) -> bool:
+        """True if every service that was asked for is up."""
+        return bool(self.services) and all(service.state in READY_STATES for service in self.services)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The state as `status --json` prints it."""
+        return {"ready": self.ready, **asdict(self)}
+
+
+class StateFile:
+    """tmp/INSTANCE/state.json and the lock beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / "state.json"
+        self._lock_file = folder / "supervisor.lock"
+        self._lock: IO[str] | None = None
+
+    def acquire(self) -> bool:
+        """Become the one supervisor of this instance; False if there is one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        stream = self._lock_file.open("a")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            return False
+        self._lock = stream
+        return True
+
+    def release(self) -> None:
+        """Stop being the supervisor."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def is_supervised(self) -> bool:
+        """True while a supervisor lives."""
+        if not self._lock_file.exists():
+            return False
+        with self._lock_file.open("a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def write(self, state: SystemState) -> None:
+        """Replace the state file whole."""
+        partial = self._file.with_suffix(".partial")
+        partial.write_text(json.dumps(state.as_dict()))
+        partial.replace(self._file)
+
+    def read(self) -> SystemState:
+        """The state last written; every service counts as stopped where no supervisor lives."""
+        try:
+            fields = json.loads(self._file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return SystemState()
+        fields.pop("ready", None)
+        services = [ServiceState(**service) for service in fields.pop("services")]
+        state = SystemState(services=services, **fields)
+        if not self.is_supervised():
+            state.supervisor = None
+            for service in state.services:
+                service.state, service.pid = "stopped", None
+        return state
+
+    def stop_supervisor(self, timeout: float) -> bool:
+        """Ask the supervisor to stop everything; True once it is gone, False after `timeout` seconds."""
+        pid = self.read().supervisor
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + timeout
+        while self.is_supervised():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+def strays(folder: Path) -> list[int]:
+    """Processes that a supervisor of this state folder started and that are still there."""
+    marker = f"{MARKER}={folder}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if marker in entry.read_bytes().split(b"\0"):
+                found.append(int(entry.parent.name))
+        except OSError:  # ended meanwhile, or another user's
+            continue
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def end_strays(folder: Path, grace: float = 3.0) -> int:
+    """End all strays, with SIGKILL after `grace` seconds; their number."""
+    first = strays(folder)
+    number, deadline = signal.SIGTERM, time.monotonic() + grace
+    left = first
+    while left:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        until = time.monotonic() + 0.5
+        while left and time.monotonic() < until:
+            time.sleep(0.05)
+            left = strays(folder)
+        if time.monotonic() > deadline:
+            number = signal.SIGKILL
+    return len(first)
