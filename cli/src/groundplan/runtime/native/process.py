@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -66,32 +68,37 @@ class Keeper:
 
 
 class ServiceProcess:
-    """A running process and all its descendants in its session."""
+    """A running process and all its descendants in its session.
 
-    def __init__(self, process: asyncio.subprocess.Process, launch: Launch, keeper: Keeper) -> None:
+    Not asyncio's own subprocess: that reports the end of a process only when its output is closed,
+    and a descendant that outlives it may hold the output open for ever.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], launch: Launch, keeper: Keeper) -> None:
         self._process = process
         self._launch = launch
         self._keeper = keeper
         self.pid = process.pid
         self.started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[int] = loop.create_future()
+        threading.Thread(target=self._await_end, args=(loop,), daemon=True).start()
 
     @classmethod
     async def start(
         cls, name: str, launch: Launch, state_folder: Path, keeper: Keeper, on_line: Callable[[str], None]
     ) -> "ServiceProcess":
         """Start `launch`; `on_line` gets each line of its output. Raises UserError if it can't be started."""
-        environment = {**launch.environment, MARKER: str(state_folder)}
         try:
-            process = await asyncio.create_subprocess_exec(
-                *launch.argv,
-                env=environment,
+            process = subprocess.Popen(
+                launch.argv,
+                env={**launch.environment, MARKER: str(state_folder)},
                 cwd=launch.cwd,
-                stdin=asyncio.subprocess.PIPE if launch.stdin is not None else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdin=subprocess.PIPE if launch.stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=as_account(launch.account),
-                limit=_LINE_LIMIT,
             )
         except OSError as error:
             raise UserError(
@@ -103,39 +110,52 @@ class ServiceProcess:
         self = cls(process, launch, keeper)
         self._reader = asyncio.create_task(self._read(on_line))
         if process.stdin and launch.stdin is not None:
-            process.stdin.write(launch.stdin)
-            process.stdin.close()
+            with suppress(BrokenPipeError):
+                process.stdin.write(launch.stdin)
+                process.stdin.close()
         return self
 
+    def _await_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        code = self._process.wait()
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(self._ended.set_result, code)
+
     async def _read(self, on_line: Callable[[str], None]) -> None:
-        assert self._process.stdout
-        while True:
-            try:
-                line = await self._process.stdout.readline()
-            except ValueError:  # a line beyond the limit: its rest comes as the next lines
-                continue
-            if not line:
-                return
-            on_line(line.decode(errors="replace").rstrip("\r\n"))
+        reader = asyncio.StreamReader(limit=_LINE_LIMIT)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout)
+        try:
+            while True:
+                try:
+                    line = await reader.readline()
+                except ValueError:  # a line beyond the limit: its rest comes as the next lines
+                    continue
+                if not line:
+                    return
+                on_line(line.decode(errors="replace").rstrip("\r\n"))
+        finally:
+            transport.close()
 
     async def wait(self) -> int:
         """Wait until the process ends, end what it left in its session, and return its exit code."""
-        code = await self._process.wait()
+        code = await asyncio.shield(self._ended)
         self._signal(signal.SIGKILL)
         self._keeper.tell("-", self.pid)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._reader), 1.0)
+        try:
+            await asyncio.wait_for(self._reader, 1.0)
+        except TimeoutError:
+            self._reader.cancel()
         return code
 
     async def stop(self, grace: float) -> None:
         """Ask the process to end, and kill its group after `grace` seconds."""
-        with suppress(ProcessLookupError):
+        if not self._ended.done():
             self._process.send_signal(self._launch.stop_signal)
         try:
-            await asyncio.wait_for(self._process.wait(), grace)
+            await asyncio.wait_for(asyncio.shield(self._ended), grace)
         except TimeoutError:
             self._signal(signal.SIGKILL)
-            await self._process.wait()
+            await asyncio.shield(self._ended)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

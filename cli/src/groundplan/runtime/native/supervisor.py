@@ -47,6 +47,7 @@ class Unit:
     process: ServiceProcess | None = None
     restarts: int = 0
     began: float = 0.0
+    stop_grace: float = 10.0
     ready_at: float | None = None
     tail: list[str] = field(default_factory=list)
     """The last lines of its log."""
@@ -183,7 +184,7 @@ class Supervisor:
         unit.began = time.monotonic()
         self._change(unit, State.STARTING)
         launch = await asyncio.to_thread(unit.driver.launch, unit.service, self._site)
-        unit.url = launch.url
+        unit.url, unit.stop_grace = launch.url, launch.stop_grace or unit.service.stop_grace_period
 
         def on_line(line: str) -> None:
             log.write(line)
@@ -197,14 +198,14 @@ class Supervisor:
         unit.started.set()
         self._write_state()
         if self._stopping.is_set():
-            await process.stop(unit.service.stop_grace_period)
+            await process.stop(unit.stop_grace)
         watch = asyncio.create_task(self._watch(unit, launch))
         ended = asyncio.create_task(process.wait())
         await asyncio.wait([watch, ended], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             watch.cancel()
             return self._account_for(unit, ended.result())
-        await process.stop(unit.service.stop_grace_period)
+        await process.stop(unit.stop_grace)
         await ended
         return watch.result()
 
@@ -296,7 +297,7 @@ class Supervisor:
             await asyncio.gather(*(stops[name] for name in dependents))
             if unit.process:
                 self._change(unit, State.STOPPING)
-                await unit.process.stop(unit.service.stop_grace_period)
+                await unit.process.stop(unit.stop_grace)
             if unit.state not in (State.COMPLETED, State.FAILED):
                 self._change(unit, State.STOPPED)
 

@@ -34,6 +34,8 @@ class Launch:
     stdin: bytes | None = None
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    stop_grace: float | None = None
+    """Seconds until the process is killed, where that is safe before the service's own time is over."""
     url: str | None = None
 
 

@@ -21,6 +21,7 @@ PROGRAM = DebianProgram("RabbitMQ", _PACKAGES, "rabbitmq-server", ("usr/lib/rabb
 
 _AMQP = 5672
 _MANAGEMENT = 15672
+_STOP_GRACE = 2.0
 
 
 class _RabbitMQ:
@@ -39,6 +40,8 @@ class _RabbitMQ:
             cwd=Path(environment["HOME"]),
             probe=GreetingProbe(port, b"AMQP\x00\x00\x09\x01", (b"\x01",)),
             account=site.account,
+            # Its queues are closed within a fraction of a second; then it idles for up to ten.
+            stop_grace=_STOP_GRACE,
             url=_url(service, site, port),
         )
 
