@@ -16,12 +16,13 @@ from rich.table import Table
 
 from groundplan.errors import UserError
 from groundplan.model import settings
-from groundplan.model.place import DEVELOPMENT, find_root, settings_file
-from groundplan.model.workspace import Workspace, load
+from groundplan.model.place import DEVELOPMENT, find_root, instance_name, settings_file
+from groundplan.model.workspace import Service, Workspace, load
 from groundplan.render import JsonRenderer, Renderer, renderer
 from groundplan.runtime.events import Event
 from groundplan.runtime.native.addresses import move_taken_ports
 from groundplan.runtime.native.drivers import driver_of
+from groundplan.runtime.native.requirements import Installed
 from groundplan.runtime.native.state import StateFile, SystemState, end_strays
 from groundplan.runtime.native.supervisor import Supervisor
 
@@ -30,8 +31,13 @@ _FOLLOW_INTERVAL = 0.05
 
 def run(names: list[str], tools: bool, detach: bool, as_json: bool, dry_run: bool) -> None:
     """Start `names` (all services if empty) and what they need; see `gp up --help`."""
-    workspace = load(find_root())
+    root, instance = find_root(), instance_name()
+    is_first = not settings_file(root, instance).exists()
+    workspace = load(root, instance=instance)
     wanted = wanted_services(workspace, names, tools)
+    if is_first and not as_json:
+        place = settings_file(root, instance).relative_to(root)
+        print(f"Wrote {place} with new random secrets. Git ignores it.", file=sys.stderr)
     if dry_run:
         return show_plan(workspace, wanted, as_json)
     if StateFile(workspace.state).is_supervised():
@@ -43,8 +49,21 @@ def run(names: list[str], tools: bool, detach: bool, as_json: bool, dry_run: boo
 
 def wanted_services(workspace: Workspace, names: list[str], tools: bool) -> list[str]:
     """`names` with all that they depend on; without names every service, tools only if asked for."""
-    chosen = names or [name for name, service in workspace.services.items() if tools or not service.is_tool]
+    if names:
+        return workspace.closure(names)
+    chosen = []
+    for name, service in workspace.services.items():
+        missing = [item.remedy for item in _unobtainable(service)] if tools and service.is_tool else []
+        if missing:
+            print(f"{name} is left out: it is not on this machine. {missing[0]}", file=sys.stderr)
+        elif tools or not service.is_tool:
+            chosen.append(name)
     return workspace.closure(chosen)
+
+
+def _unobtainable(service: Service) -> list[Installed]:
+    needed = driver_of(service).requirements(service)
+    return [item for item in needed if isinstance(item, Installed) and item.find() is None]
 
 
 def show_plan(workspace: Workspace, wanted: list[str], as_json: bool) -> None:

@@ -4,6 +4,7 @@
 """
 
 import filecmp
+import hashlib
 import json
 import os
 import platform
@@ -107,12 +108,8 @@ class WheelProgram:
         return f"installs the wheel {self._requirement} into the cache"
 
     @property
-    def _lock(self) -> Path:
-        return _LOCKS / f"{self.name}.lock"
-
-    @property
     def _requirement(self) -> str:
-        match = re.search(r"^([\w.-]+==[\w.]+)", self._lock.read_text(), re.MULTILINE)
+        match = re.search(r"^([\w.-]+==[\w.]+)", _lock_of(self.name).read_text(), re.MULTILINE)
         return match[1] if match else self.name
 
     @property
@@ -132,7 +129,7 @@ class WheelProgram:
     def _install_into(self, folder: Path, report: cache.Report) -> None:
         command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-compile", "--require-hashes"]
         command += ["--disable-pip-version-check", "--only-binary", ":all:", "--progress-bar", "raw"]
-        command += ["--root-user-action", "ignore", "--target", str(folder), "-r", str(self._lock)]
+        command += ["--root-user-action", "ignore", "--target", str(folder), "-r", str(_lock_of(self.name))]
         for line in cache.stream(command, f"Installing {self._requirement}"):
             if match := re.match(r"Progress (\d+) of (\d+)", line):
                 report(f"{cache.megabytes(int(match[1]))} of {cache.megabytes(int(match[2]))}")
@@ -219,7 +216,7 @@ class PythonEnvironment:
     def find(self) -> str | None:
         """The environment, if it is what the lock file says."""
         stamp = self.folder.parent / "installed.lock"
-        return str(self.folder.parent) if _same(self._lock, stamp) and (self.folder / "python").exists() else None
+        return str(self.folder.parent) if is_same(self._lock, stamp) and (self.folder / "python").exists() else None
 
     def fetch(self, report: cache.Report) -> None:
         """Make the environment."""
@@ -230,14 +227,10 @@ class PythonEnvironment:
                 hint=f"Write {self._lock}: .venv/bin/uv pip compile --universal --generate-hashes "
                 f"{self.context}/pyproject.toml -o {self._lock}",
             )
-        uv = str(Path(sys.executable).with_name("uv"))
         venv = self.folder.parent
-        environment = {**os.environ, **_mirror_of_pip()}
         base = Path(sys.executable).resolve()
-        cache.run([uv, "venv", "--quiet", "--clear", "--python", str(base), str(venv)], f"Making {venv}", environment)
-        sync = [uv, "pip", "sync", "--quiet", "--python", str(self.folder / "python"), "--require-hashes"]
-        with cache.watch_size(venv, report):
-            cache.run([*sync, str(self._lock)], f"Installing the packages of {self.context.name}", environment)
+        cache.run([_uv(), "venv", "--quiet", "--clear", "--python", str(base), str(venv)], f"Making {venv}")
+        install_locked(venv, self._lock, report)
         shutil.copyfile(self._lock, venv / "installed.lock")
 
 
@@ -269,7 +262,7 @@ class NodeModules:
     def find(self) -> str | None:
         """The folder, if it is what the lock file says."""
         modules = self.context / "node_modules"
-        return str(modules) if _same(self._lock, modules / ".installed.lock") else None
+        return str(modules) if is_same(self._lock, modules / ".installed.lock") else None
 
     def fetch(self, report: cache.Report) -> None:
         """Run npm ci."""
@@ -290,6 +283,72 @@ class NodeModules:
                 self.context,
             )
         shutil.copyfile(self._lock, modules / ".installed.lock")
+
+
+@dataclass(frozen=True)
+class CachedPythonEnvironment:
+    """A Python program with its packages in the cache, pinned by `locks/NAME.lock`."""
+
+    title: str
+    name: str
+
+    @property
+    def remedy(self) -> str:
+        """How it is got."""
+        return f"installs {self.title} and its packages into the cache (about 520 MB)"
+
+    @property
+    def folder(self) -> Path:
+        """The virtual environment, one for each content of the lock file and version of Python."""
+        content = _lock_of(self.name).read_bytes() + sys.version.encode()
+        return cache.folder() / "python" / f"{self.name}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+    def find(self) -> str | None:
+        """The environment."""
+        return str(self.folder) if self.folder.exists() else None
+
+    def fetch(self, report: cache.Report) -> None:
+        """Make the environment."""
+
+        def build(folder: Path) -> None:
+            base = str(Path(sys.executable).resolve())
+            options = ["--quiet", "--clear", "--relocatable", "--python", base]
+            cache.run([_uv(), "venv", *options, str(folder)], f"Making {folder}")
+            install_locked(folder, _lock_of(self.name), report)
+
+        cache.install(self.folder, build)
+
+
+@dataclass(frozen=True)
+class CachedNodeModules:
+    """A Node.js program with its packages in the cache, pinned by `locks/NAME/package-lock.json`."""
+
+    title: str
+    name: str
+
+    @property
+    def remedy(self) -> str:
+        """How it is got."""
+        return f"installs {self.title} and its packages into the cache"
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds node_modules, one for each content of the lock file."""
+        content = (_LOCKS / self.name / "package-lock.json").read_bytes()
+        return cache.folder() / "node" / f"{self.name}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+    def find(self) -> str | None:
+        """The folder."""
+        return str(self.folder) if self.folder.exists() else None
+
+    def fetch(self, report: cache.Report) -> None:
+        """Run npm ci in the cache."""
+
+        def build(folder: Path) -> None:
+            shutil.copytree(_LOCKS / self.name, folder, dirs_exist_ok=True)
+            NodeModules(folder).fetch(report)
+
+        cache.install(self.folder, build)
 
 
 @dataclass(frozen=True)
@@ -330,8 +389,24 @@ def search_path(context: Path) -> str:
     return ":".join([*folders, os.environ.get("PATH", os.defpath)])
 
 
-def _same(lock: Path, stamp: Path) -> bool:
+def is_same(lock: Path, stamp: Path) -> bool:
+    """True if `stamp`, the copy kept from the last installation, equals the lock file."""
     return lock.exists() and stamp.exists() and filecmp.cmp(lock, stamp, shallow=False)
+
+
+def _lock_of(name: str) -> Path:
+    return _LOCKS / f"{name}.lock"
+
+
+def install_locked(venv: Path, lock: Path, report: cache.Report) -> None:
+    """Make the packages of the environment `venv` exactly those of `lock`."""
+    sync = [_uv(), "pip", "sync", "--quiet", "--python", str(venv / "bin" / "python"), "--require-hashes", str(lock)]
+    with cache.watch_size(venv, report):
+        cache.run(sync, f"Installing {lock}", {**os.environ, **_mirror_of_pip()})
+
+
+def _uv() -> str:
+    return str(Path(sys.executable).with_name("uv"))
 
 
 def _mirror_of_pip() -> dict[str, str]:

@@ -7,14 +7,26 @@ and name it in `DRIVERS`.
 
 from groundplan.errors import UserError
 from groundplan.model.workspace import Service
-from groundplan.runtime.native.drivers import postgres, rabbitmq, rclone, redis, source
+from groundplan.runtime.native.drivers import (
+    ollama,
+    pgadmin,
+    postgres,
+    rabbitmq,
+    rclone,
+    redis,
+    redis_commander,
+    source,
+)
 from groundplan.runtime.native.drivers.base import Driver
 
 DRIVERS: dict[str, Driver] = {
+    "ollama": ollama.DRIVER,
+    "pgadmin4": pgadmin.DRIVER,
     "postgres": postgres.DRIVER,
     "rabbitmq": rabbitmq.DRIVER,
     "rclone": rclone.DRIVER,
     "redis": redis.DRIVER,
+    "redis-commander": redis_commander.DRIVER,
 }
 
 

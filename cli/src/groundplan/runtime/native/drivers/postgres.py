@@ -8,7 +8,7 @@ from pathlib import Path
 
 from groundplan.errors import UserError
 from groundplan.model.workspace import Service
-from groundplan.runtime.native.addresses import base_environment
+from groundplan.runtime.native.addresses import Addresses, base_environment
 from groundplan.runtime.native.debian import Packages
 from groundplan.runtime.native.drivers.base import Launch, Site, as_account
 from groundplan.runtime.native.probes import CommandProbe
@@ -44,6 +44,19 @@ class _Postgres:
             stop_signal=signal.SIGINT,  # "fast": roll back and end, without waiting for clients to go
             url=f"postgresql://{service.environment['POSTGRES_USER']}@localhost:{port}/{_database(service)}",
         )
+
+
+def client(service: Service, addresses: Addresses) -> tuple[str, dict[str, str]]:
+    """psql, and the variables that connect it to the running service."""
+    port = addresses.port(service.name, service.ports[0].target)
+    settings = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(port),
+        "PGUSER": service.environment["POSTGRES_USER"],
+        "PGPASSWORD": service.environment["POSTGRES_PASSWORD"],
+        "PGDATABASE": _database(service),
+    }
+    return str(PROGRAM.path.parent / "psql"), {**PROGRAM.environment, **settings}
 
 
 def _database(service: Service) -> str:

@@ -1,0 +1,119 @@
+"""`gp doctor`: what the services need, what is there, and how the rest is got."""
+
+import json
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from groundplan.errors import UserError
+from groundplan.model.place import find_root, instance_name, settings_file
+from groundplan.model.workspace import Workspace, load
+from groundplan.runtime.native import cache
+from groundplan.runtime.native.addresses import is_free
+from groundplan.runtime.native.drivers import driver_of
+from groundplan.runtime.native.requirements import Installed
+from groundplan.runtime.native.state import StateFile
+
+_NEEDED_SPACE = 3e9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. status: "ok", "fetch" (`up` gets it), "note" or "missing"."""
+
+    subject: str
+    status: str
+    detail: str
+
+
+def run(as_json: bool) -> int:
+    """Print the findings; 0 if `up` can work, 1 if something is missing that it can't get."""
+    findings = list(examine(load(find_root())))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+    return int(any(finding.status == "missing" for finding in findings))
+
+
+def examine(workspace: Workspace) -> Iterator[Finding]:
+    """Everything that decides whether `up` can work here."""
+    yield from _requirements(workspace)
+    if not StateFile(workspace.state).is_supervised():
+        yield from _ports(workspace)
+    yield from _folders(workspace)
+
+
+def _requirements(workspace: Workspace) -> Iterator[Finding]:
+    users: dict[str, list[str]] = {}
+    seen = {}
+    for service in workspace.services.values():
+        try:
+            needed = driver_of(service).requirements(service)
+        except UserError as error:
+            yield Finding(service.name, "missing", f"{error.what} {error.hint}")
+            continue
+        for requirement in needed:
+            seen[requirement.title] = (requirement, service)
+            users.setdefault(requirement.title, []).append(service.name)
+    for title, (requirement, service) in seen.items():
+        subject = f"{title} (for {', '.join(users[title])})"
+        if found := requirement.find():
+            yield Finding(subject, "ok", found)
+        elif isinstance(requirement, Installed):
+            yield Finding(subject, "note" if service.is_tool else "missing", requirement.remedy)
+        else:
+            yield Finding(subject, "fetch", f"./gp up {'--tools ' if service.is_tool else ''}{requirement.remedy}")
+
+
+def _ports(workspace: Workspace) -> Iterator[Finding]:
+    for service in workspace.services.values():
+        for port in service.ports:
+            if port.published and not is_free(port.published):
+                subject = f"Port {port.published} (for {service.name})"
+                if port.variable:
+                    yield Finding(subject, "note", "is taken: ./gp up picks a free one and says which")
+                else:
+                    yield Finding(subject, "missing", "is taken, and its number is fixed in the Compose file")
+
+
+def _folders(workspace: Workspace) -> Iterator[Finding]:
+    free = shutil.disk_usage(workspace.root).free
+    enough = "ok" if free > _NEEDED_SPACE else "note"
+    yield Finding("Disk", enough, f"{free / 1e9:.1f} GB free; a first start needs about {_NEEDED_SPACE / 1e9:.0f} GB")
+    folder = cache.folder()
+    if _is_writable(folder):
+        yield Finding("Cache", "ok", str(folder))
+    else:
+        yield Finding("Cache", "missing", f"{folder} can't be written; set GROUNDPLAN_CACHE to a folder of yours")
+    file = settings_file(workspace.root, instance_name())
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        yield Finding("Settings", "note", f"others can read {file}: chmod 600 {file}")
+    else:
+        yield Finding("Settings", "ok", str(file))
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _print(findings: list[Finding]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    marks = {"ok": "[green]✓[/]", "fetch": "[cyan]↓[/]", "note": "[yellow]![/]", "missing": "[red]✗[/]"}
+    for finding in findings:
+        console.print(f"{marks[finding.status]} {finding.subject}: [dim]{finding.detail}[/]")
+    if any(finding.status == "missing" for finding in findings):
+        console.print("\n[red]Mend what is marked ✗, then type ./gp up[/]")
+    else:
+        console.print("\n./gp up can start everything here.")

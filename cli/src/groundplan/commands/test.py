@@ -1,0 +1,149 @@
+"""`gp test`: run the tests of every part on real servers.
+
+The servers are an instance of the workspace of their own: other ports, other secrets and other
+data than the system that a developer may be running, and gone afterwards.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from groundplan import parts as parts_module
+from groundplan.errors import UserError
+from groundplan.model.place import find_root, state_folder
+from groundplan.model.workspace import Workspace, load
+from groundplan.parts import CHROMIUM, Part
+from groundplan.runtime.native.addresses import Addresses
+from groundplan.runtime.native.drivers import source
+from groundplan.runtime.native.drivers.base import Site
+from groundplan.runtime.native.requirements import Requirement
+from groundplan.runtime.native.state import StateFile
+
+INSTANCE = "test"
+_AT_ONCE = 2
+
+_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the tests of a part went."""
+
+    part: Part
+    code: int
+    seconds: float
+
+
+def run(name: str | None, arguments: list[str]) -> int:
+    """Run the tests of part `name`, or of all parts; 0 if all passed."""
+    if name is None and arguments:
+        raise UserError("Arguments go to one part's test runner.", hint="Name it: ./gp test api -- -k login", code=2)
+    os.environ["GROUNDPLAN_INSTANCE"] = INSTANCE
+    workspace = load(find_root(), instance=INSTANCE)
+    chosen = parts_module.choose(parts_module.find(workspace), name)
+    install({requirement for part in chosen for requirement in part.requirements})
+    with _servers(workspace, _needed_services(workspace, chosen)) as running:
+        outcomes = asyncio.run(_run_parts(running, chosen, arguments))
+    _report(outcomes)
+    return int(any(outcome.code for outcome in outcomes))
+
+
+def install(needed: set[Requirement]) -> None:
+    """Fetch what is missing of `needed`, saying so."""
+    for requirement in sorted(needed, key=lambda item: item.title):
+        if requirement.find():
+            continue
+        _console.print(f"{requirement.title}: {requirement.remedy}")
+        with _console.status(requirement.title) as status:
+            requirement.fetch(lambda text, title=requirement.title: status.update(f"{title}: {text}"))
+
+
+def _needed_services(workspace: Workspace, chosen: list[Part]) -> list[str]:
+    """What must run: everything for the system's tests, else the backing services of the parts."""
+    if any(part.name == "system" for part in chosen):
+        return [name for name, service in workspace.services.items() if not service.is_tool]
+    needed = workspace.closure(part.service.name for part in chosen if part.service)
+    return [name for name in needed if workspace.services[name].context is None]
+
+
+@contextmanager
+def _servers(workspace: Workspace, names: list[str]) -> Iterator[Workspace]:
+    """Run `names` while the tests run; gives the workspace with their ports."""
+    if not names:
+        yield workspace
+        return
+    state_file = StateFile(state_folder(workspace.root, INSTANCE))
+    if state_file.is_supervised():
+        raise UserError("Tests are running already in this workspace.", hint="Wait for them, or end them.")
+    _gp("down", "--volumes", "--yes")
+    try:
+        _gp("up", "--detach", *names)
+        yield load(workspace.root, state_file.read().ports, INSTANCE)
+    finally:
+        _gp("down", "--volumes", "--yes")
+
+
+def _gp(*words: str) -> None:
+    code = subprocess.run([sys.executable, "-m", "groundplan", *words]).returncode
+    if code:
+        raise UserError("The servers for the tests could not be started or stopped.", code=code)
+
+
+async def _run_parts(workspace: Workspace, chosen: list[Part], arguments: list[str]) -> list[Outcome]:
+    """Run the parts, a few at once; the system's tests alone at the end, since they measure time."""
+    if len(chosen) == 1:
+        return [await _run_part(workspace, chosen[0], arguments, is_live=True)]
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def run_in_slot(part: Part) -> Outcome:
+        async with slots:
+            return await _run_part(workspace, part, arguments, is_live=False)
+
+    others = [part for part in chosen if part.name != "system"]
+    outcomes = await asyncio.gather(*map(run_in_slot, others))
+    system = [await _run_part(workspace, part, arguments, is_live=False) for part in chosen if part.name == "system"]
+    return [*outcomes, *system]
+
+
+async def _run_part(workspace: Workspace, part: Part, arguments: list[str], is_live: bool) -> Outcome:
+    began = time.monotonic()
+    _console.print(f"[dim]{part.name}: {' '.join(part.test)}[/dim]")
+    process = await asyncio.create_subprocess_exec(
+        *part.test,
+        *arguments,
+        cwd=part.folder,
+        env=_environment(workspace, part),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=None if is_live else asyncio.subprocess.PIPE,
+        stderr=None if is_live else asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if output is not None:
+        print(f"\n──── {part.name} ────\n{output.decode(errors='replace')}", flush=True)
+    return Outcome(part, process.returncode or 0, time.monotonic() - began)
+
+
+def _environment(workspace: Workspace, part: Part) -> dict[str, str]:
+    """A service's tests get the service's own environment; the others get this process's."""
+    if part.service:
+        return source.environment_of(part.service, Site(workspace, Addresses(workspace)))
+    environment = {**os.environ, "PATH": part.path}
+    if part.name == "system":
+        environment |= {"CHROMIUM": str(CHROMIUM.path), **CHROMIUM.environment}
+    else:
+        del environment["GROUNDPLAN_INSTANCE"]
+    return environment
+
+
+def _report(outcomes: list[Outcome]) -> None:
+    _console.print()
+    for outcome in outcomes:
+        mark = "[red]failed[/red]" if outcome.code else "[green]passed[/green]"
+        _console.print(f"  {outcome.part.name:<12} {mark}  {outcome.seconds:6.1f} s")

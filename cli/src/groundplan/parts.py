@@ -1,0 +1,126 @@
+"""The parts of a workspace that have tests and linters: each service built here, the tool, the system."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundplan.errors import UserError
+from groundplan.model.workspace import Service, Workspace
+from groundplan.runtime.native import cache, requirements
+from groundplan.runtime.native.debian import Packages
+from groundplan.runtime.native.requirements import DebianProgram, Requirement
+
+CHROMIUM = DebianProgram(
+    "Chromium",
+    Packages("chromium", ("chromium", "fonts-dejavu-core"), without=("libllvm", "mesa-", "libgl1-mesa", "upower", "systemd")),
+    "chromium",
+    ("usr/lib/chromium", "usr/bin"),
+)
+
+_PYTHON_LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+_PYTHON_FIXERS = (("ruff", "check", "--fix", "."), ("ruff", "format", "."))
+
+
+@dataclass(frozen=True)
+class ToolEnvironment:
+    """What the tool's own environment needs for tests and linters, beyond running."""
+
+    root: Path
+
+    title = "Test tools"
+    remedy = "installs cli/requirements-dev.lock into .venv"
+
+    @property
+    def _lock(self) -> Path:
+        return self.root / "cli" / "requirements-dev.lock"
+
+    def find(self) -> str | None:
+        """The environment, if it is what the lock file says."""
+        stamp = self.root / ".venv" / "installed-dev.lock"
+        return str(stamp.parent) if requirements.is_same(self._lock, stamp) else None
+
+    def fetch(self, report: cache.Report) -> None:
+        """Install the development packages into the tool's environment."""
+        venv = self.root / ".venv"
+        requirements.install_locked(venv, self._lock, report)
+        shutil.copyfile(self._lock, venv / "installed-dev.lock")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that can be tested and linted by itself."""
+
+    name: str
+    folder: Path
+    requirements: Sequence[Requirement]
+    test: tuple[str, ...]
+    linters: tuple[tuple[str, ...], ...]
+    fixers: tuple[tuple[str, ...], ...]
+    service: Service | None = None
+
+    @property
+    def path(self) -> str:
+        """PATH of its commands; call it once the requirements are met."""
+        if self.service and self.service.context:
+            return requirements.search_path(self.service.context)
+        return f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+
+
+def find(workspace: Workspace) -> dict[str, Part]:
+    """All parts by name, in the order in which they are tested."""
+    parts = {"cli": _tool(workspace.root)}
+    for service in workspace.services.values():
+        if service.context and all(part.folder != service.context for part in parts.values()):
+            parts[service.name] = _service(service)
+    parts["system"] = _system(workspace.root)
+    return parts
+
+
+def choose(parts: dict[str, Part], name: str | None) -> list[Part]:
+    """The part of that name, or all; raises UserError that lists them."""
+    if name is None:
+        return list(parts.values())
+    if name not in parts:
+        raise UserError(f"There is no part {name!r}.", hint=f"Parts: {', '.join(parts)}.", code=2)
+    return [parts[name]]
+
+
+def _service(service: Service) -> Part:
+    assert service.context
+    is_python = (service.context / "pyproject.toml").exists()
+    return Part(
+        name=service.name,
+        folder=service.context,
+        requirements=requirements.toolchain(service.context),
+        test=("python", "-m", "pytest") if is_python else ("npm", "test", "--silent", "--"),
+        linters=_PYTHON_LINTERS if is_python else (("npm", "run", "--silent", "lint"),),
+        fixers=_PYTHON_FIXERS if is_python else (("npm", "run", "--silent", "format"),),
+        service=service,
+    )
+
+
+def _tool(root: Path) -> Part:
+    yaml = ("yamllint", "--strict", str(root))
+    shell = ("shellcheck", str(root / "gp"), str(root / ".ci" / "run"), str(root / "config/redis/start.sh"))
+    return Part(
+        name="cli",
+        folder=root / "cli",
+        requirements=(ToolEnvironment(root),),
+        test=(sys.executable, "-m", "pytest"),
+        linters=(*_PYTHON_LINTERS, yaml, shell),
+        fixers=_PYTHON_FIXERS,
+    )
+
+
+def _system(root: Path) -> Part:
+    return Part(
+        name="system",
+        folder=root / "tests",
+        requirements=(ToolEnvironment(root), CHROMIUM),
+        test=(sys.executable, "-m", "pytest", "-c", str(root / "cli" / "pyproject.toml"), str(root / "tests")),
+        linters=(),
+        fixers=(),
+    )
