@@ -17,7 +17,9 @@ WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 services_argument = click.argument("services", nargs=-1)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, and do nothing."
+)
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
@@ -27,7 +29,9 @@ def gp() -> None:
     """Runs, checks and describes this product from its Compose files."""
 
 
-def command(group: click.Group = gp, **settings: Any) -> Callable[[Callable[..., None]], click.Command]:
+def command(
+    group: click.Group = gp, **settings: Any
+) -> Callable[[Callable[..., None]], click.Command]:
     """A command of `group`; its docstring is the help, with line breaks kept in the last paragraph."""
 
     def register(function: Callable[..., None]) -> click.Command:
@@ -84,7 +88,14 @@ def status(as_json: bool) -> None:
 @command()
 @services_argument
 @click.option("--follow", "-f", is_flag=True, help="Go on with new lines.")
-@click.option("--lines", "-n", type=click.IntRange(min=0), default=100, show_default=True, help="Lines of each.")
+@click.option(
+    "--lines",
+    "-n",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Lines of each.",
+)
 def logs(services: tuple[str, ...], follow: bool, lines: int) -> None:
     """Show what the services wrote, in one view.
 
@@ -103,9 +114,9 @@ def open_page(service: str | None, print_only: bool) -> None:
 
     Example: ./gp open frontend
     """
-    from groundplan.commands import open
+    from groundplan.commands import browse
 
-    open.run(service, print_only)
+    browse.run(service, print_only)
 
 
 @command()

@@ -15,7 +15,11 @@ from groundplan.runtime.native.requirements import DebianProgram, Requirement
 
 CHROMIUM = DebianProgram(
     "Chromium",
-    Packages("chromium", ("chromium", "fonts-dejavu-core"), without=("libllvm", "mesa-", "libgl1-mesa", "upower", "systemd")),
+    Packages(
+        "chromium",
+        ("chromium", "fonts-dejavu-core"),
+        without=("libllvm", "mesa-", "libgl1-mesa", "upower", "systemd"),
+    ),
     "chromium",
     ("usr/lib/chromium", "usr/bin"),
 )
@@ -104,7 +108,12 @@ def _service(service: Service) -> Part:
 
 def _tool(root: Path) -> Part:
     yaml = ("yamllint", "--strict", str(root))
-    shell = ("shellcheck", str(root / "gp"), str(root / ".ci" / "run"), str(root / "config/redis/start.sh"))
+    shell = (
+        "shellcheck",
+        str(root / "gp"),
+        str(root / ".ci" / "run"),
+        str(root / "config/redis/start.sh"),
+    )
     return Part(
         name="cli",
         folder=root / "cli",
@@ -120,7 +129,14 @@ def _system(root: Path) -> Part:
         name="system",
         folder=root / "tests",
         requirements=(ToolEnvironment(root), CHROMIUM),
-        test=(sys.executable, "-m", "pytest", "-c", str(root / "cli" / "pyproject.toml"), str(root / "tests")),
+        test=(
+            sys.executable,
+            "-m",
+            "pytest",
+            "-c",
+            str(root / "cli" / "pyproject.toml"),
+            str(root / "tests"),
+        ),
         linters=(),
         fixers=(),
     )

@@ -13,7 +13,16 @@ from rich.text import Text
 
 from groundplan.runtime.events import Event, State
 
-COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red", "bright_cyan", "bright_magenta")
+COLOURS = (
+    "cyan",
+    "magenta",
+    "green",
+    "yellow",
+    "blue",
+    "bright_red",
+    "bright_cyan",
+    "bright_magenta",
+)
 _STYLES = {
     State.HEALTHY: "green",
     State.COMPLETED: "green",
@@ -103,7 +112,10 @@ class PlainRenderer:
 
     def _is_due(self, event: Event) -> bool:
         now = time.monotonic()
-        if event.seconds is None and now - self._last_progress.get(event.service, 0.0) < _PROGRESS_EVERY:
+        if (
+            event.seconds is None
+            and now - self._last_progress.get(event.service, 0.0) < _PROGRESS_EVERY
+        ):
             return False
         self._last_progress[event.service] = now
         return True
@@ -119,19 +131,36 @@ class TerminalRenderer:
         self._progress: dict[str, str] = {}
         self._since = dict.fromkeys(names, time.monotonic())
         self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = Live(self, console=self._console, refresh_per_second=8, transient=True)
+        self._live: Live | None = Live(
+            self, console=self._console, refresh_per_second=8, transient=True
+        )
         self._live.start()
 
     def __rich__(self) -> Table:
+        """The table as it is now; called at each refresh."""
         table = Table.grid(padding=(0, 2))
         for name, event in self._rows.items():
             state = event.state or State.WAITING
             busy = state in (State.INSTALLING, State.STARTING, State.RESTARTING, State.STOPPING)
-            mark = Spinner("dots", style="cyan") if busy else Text("●", style=_STYLES.get(state, "dim"))
-            seconds = event.seconds if event.seconds is not None else time.monotonic() - self._since[name]
+            mark = (
+                Spinner("dots", style="cyan")
+                if busy
+                else Text("●", style=_STYLES.get(state, "dim"))
+            )
+            seconds = (
+                event.seconds if event.seconds is not None else time.monotonic() - self._since[name]
+            )
             shown = f"{seconds:5.1f} s" if busy or event.seconds is not None else ""
-            detail = self._progress.get(name, event.text) if state == State.INSTALLING else event.text
-            table.add_row(mark, name, Text(state, style=_STYLES.get(state, "")), shown, Text(detail, style="dim"))
+            detail = (
+                self._progress.get(name, event.text) if state == State.INSTALLING else event.text
+            )
+            table.add_row(
+                mark,
+                name,
+                Text(state, style=_STYLES.get(state, "")),
+                shown,
+                Text(detail, style="dim"),
+            )
         return table
 
     def show(self, event: Event) -> None:
@@ -140,8 +169,14 @@ class TerminalRenderer:
             case "state":
                 self._rows[event.service] = event
                 self._since[event.service] = time.monotonic()
-                if self._live is None and event.state not in (State.STARTING, State.HEALTHY, State.STOPPED):
-                    self._console.print(Text(f"{event.service} is {event.state}. {event.text}", style="yellow"))
+                if self._live is None and event.state not in (
+                    State.STARTING,
+                    State.HEALTHY,
+                    State.STOPPED,
+                ):
+                    self._console.print(
+                        Text(f"{event.service} is {event.state}. {event.text}", style="yellow")
+                    )
             case "progress":
                 self._progress[event.service] = event.text
             case "notice":
@@ -149,7 +184,9 @@ class TerminalRenderer:
             case "ready":
                 self._finish(event)
             case "log" if self._live is None and self._with_logs:
-                self._console.print(log_line(event.service, event.text, self._names), soft_wrap=True)
+                self._console.print(
+                    log_line(event.service, event.text, self._names), soft_wrap=True
+                )
 
     def close(self) -> None:
         """Take the table away."""
@@ -160,4 +197,6 @@ class TerminalRenderer:
     def _finish(self, event: Event) -> None:
         self.close()
         self._console.print(self)
-        self._console.print(f"\n[green]Ready in {event.seconds or 0:.1f} s[/green] [dim]({event.text})[/dim]")
+        self._console.print(
+            f"\n[green]Ready in {event.seconds or 0:.1f} s[/green] [dim]({event.text})[/dim]"
+        )

@@ -15,20 +15,27 @@ from groundplan.runtime.native.state import StateFile
 def run_command(name: str, arguments: list[str]) -> int:
     """Run what some service's `x-groundplan: commands` calls `name`, in that service's environment."""
     workspace = running_workspace()
-    service = next((service for service in workspace.services.values() if name in service.commands), None)
+    service = next(
+        (service for service in workspace.services.values() if name in service.commands), None
+    )
     if service is None:
         raise UserError(
             f"No service offers the command {name!r}.",
             hint=f"Give it in the Compose file: x-groundplan: {{commands: {{{name}: [...]}}}}",
         )
     environment = source.environment_of(service, Site(workspace, Addresses(workspace)))
-    return subprocess.run([*service.commands[name], *arguments], cwd=service.context, env=environment).returncode
+    return subprocess.run(
+        [*service.commands[name], *arguments], cwd=service.context, env=environment
+    ).returncode
 
 
 def shell(arguments: list[str]) -> int:
     """Run psql on the database with `arguments`."""
     workspace = running_workspace()
-    service = next((service for service in workspace.services.values() if service.image_name == "postgres"), None)
+    service = next(
+        (service for service in workspace.services.values() if service.image_name == "postgres"),
+        None,
+    )
     if service is None:
         raise UserError("The workspace has no PostgreSQL.")
     program, settings = postgres.client(service, Addresses(workspace))

@@ -67,7 +67,11 @@ def _requirements(workspace: Workspace) -> Iterator[Finding]:
         elif isinstance(requirement, Installed):
             yield Finding(subject, "note" if service.is_tool else "missing", requirement.remedy)
         else:
-            yield Finding(subject, "fetch", f"./gp up {'--tools ' if service.is_tool else ''}{requirement.remedy}")
+            yield Finding(
+                subject,
+                "fetch",
+                f"./gp up {'--tools ' if service.is_tool else ''}{requirement.remedy}",
+            )
 
 
 def _ports(workspace: Workspace) -> Iterator[Finding]:
@@ -76,20 +80,32 @@ def _ports(workspace: Workspace) -> Iterator[Finding]:
             if port.published and not is_free(port.published):
                 subject = f"Port {port.published} (for {service.name})"
                 if port.variable:
-                    yield Finding(subject, "note", "is taken: ./gp up picks a free one and says which")
+                    yield Finding(
+                        subject, "note", "is taken: ./gp up picks a free one and says which"
+                    )
                 else:
-                    yield Finding(subject, "missing", "is taken, and its number is fixed in the Compose file")
+                    yield Finding(
+                        subject, "missing", "is taken, and its number is fixed in the Compose file"
+                    )
 
 
 def _folders(workspace: Workspace) -> Iterator[Finding]:
     free = shutil.disk_usage(workspace.root).free
     enough = "ok" if free > _NEEDED_SPACE else "note"
-    yield Finding("Disk", enough, f"{free / 1e9:.1f} GB free; a first start needs about {_NEEDED_SPACE / 1e9:.0f} GB")
+    yield Finding(
+        "Disk",
+        enough,
+        f"{free / 1e9:.1f} GB free; a first start needs about {_NEEDED_SPACE / 1e9:.0f} GB",
+    )
     folder = cache.folder()
     if _is_writable(folder):
         yield Finding("Cache", "ok", str(folder))
     else:
-        yield Finding("Cache", "missing", f"{folder} can't be written; set GROUNDPLAN_CACHE to a folder of yours")
+        yield Finding(
+            "Cache",
+            "missing",
+            f"{folder} can't be written; set GROUNDPLAN_CACHE to a folder of yours",
+        )
     file = settings_file(workspace.root, instance_name())
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield Finding("Settings", "note", f"others can read {file}: chmod 600 {file}")
@@ -110,7 +126,12 @@ def _is_writable(folder: Path) -> bool:
 
 def _print(findings: list[Finding]) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    marks = {"ok": "[green]✓[/]", "fetch": "[cyan]↓[/]", "note": "[yellow]![/]", "missing": "[red]✗[/]"}
+    marks = {
+        "ok": "[green]✓[/]",
+        "fetch": "[cyan]↓[/]",
+        "note": "[yellow]![/]",
+        "missing": "[red]✗[/]",
+    }
     for finding in findings:
         console.print(f"{marks[finding.status]} {finding.subject}: [dim]{finding.detail}[/]")
     if any(finding.status == "missing" for finding in findings):

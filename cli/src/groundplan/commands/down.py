@@ -22,13 +22,20 @@ def run(volumes: bool, yes: bool, dry_run: bool) -> None:
     if dry_run:
         console.print("Would stop every service" + (f" and delete {data}." if volumes else "."))
         return
-    if volumes and not yes and not click.confirm(f"Delete the data of every service in {data}?", err=True):
+    if (
+        volumes
+        and not yes
+        and not click.confirm(f"Delete the data of every service in {data}?", err=True)
+    ):
         raise UserError("Nothing was stopped or deleted.")
     was_running = state_file.is_supervised()
     if was_running:
         with console.status("Stopping."):
             if not state_file.stop_supervisor(_TIMEOUT):
-                raise UserError(f"The supervisor did not end within {_TIMEOUT:.0f} s.", hint="Look at ./gp logs.")
+                raise UserError(
+                    f"The supervisor did not end within {_TIMEOUT:.0f} s.",
+                    hint="Look at ./gp logs.",
+                )
     strays = end_strays(workspace.state)
     console.print("Stopped." if was_running or strays else "Nothing was running.")
     if volumes:

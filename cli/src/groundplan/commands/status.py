@@ -1,9 +1,13 @@
 """`gp status`: what runs, and where."""
 
 import json
+import sys
 
 from groundplan.model.place import find_root, instance_name, state_folder
 from groundplan.runtime.native.state import StateFile, SystemState
+
+_COLOURS = {"healthy": 32, "completed": 32, "state": 2, "off": 2}
+_OTHER_COLOUR = 33
 
 
 def run(as_json: bool) -> int:
@@ -17,18 +21,20 @@ def run(as_json: bool) -> int:
 
 
 def _print_table(state: SystemState) -> None:
-    from rich.console import Console  # slow to import, and --json needs none of it
-    from rich.table import Table
-
+    """Plain text and not rich's table, which takes longer to import than all else takes together."""
     if state.supervisor is None:
         print("Nothing is running. Type ./gp up")
         return
-    table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
-    for heading in ("service", "state", "url", "pid", "restarts", ""):
-        table.add_column(heading)
+    rows = [("service", "state", "url", "pid", "restarts", "")]
     for service in state.services:
-        style = {"healthy": "green", "completed": "green", "off": "dim"}.get(service.state, "yellow")
-        why = service.why or ("./gp up --tools" if service.state == "off" and service.is_tool else "")
-        pid = str(service.pid or "")
-        table.add_row(service.name, f"[{style}]{service.state}[/]", service.url, pid, str(service.restarts or ""), why)
-    Console(highlight=False).print(table)
+        why = service.why or (
+            "./gp up --tools" if service.state == "off" and service.is_tool else ""
+        )
+        pid, restarts = str(service.pid or ""), str(service.restarts or "")
+        rows.append((service.name, service.state, service.url or "", pid, restarts, why))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if sys.stdout.isatty() and (colour := _COLOURS.get(row[1], _OTHER_COLOUR)):
+            cells[1] = f"\033[{colour}m{cells[1]}\033[0m"
+        print("  ".join(cells).rstrip())

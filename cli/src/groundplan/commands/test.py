@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
+from rich.status import Status
 
 from groundplan import parts as parts_module
 from groundplan.errors import UserError
@@ -44,7 +46,11 @@ class Outcome:
 def run(name: str | None, arguments: list[str]) -> int:
     """Run the tests of part `name`, or of all parts; 0 if all passed."""
     if name is None and arguments:
-        raise UserError("Arguments go to one part's test runner.", hint="Name it: ./gp test api -- -k login", code=2)
+        raise UserError(
+            "Arguments go to one part's test runner.",
+            hint="Name it: ./gp test api -- -k login",
+            code=2,
+        )
     os.environ["GROUNDPLAN_INSTANCE"] = INSTANCE
     workspace = load(find_root(), instance=INSTANCE)
     chosen = parts_module.choose(parts_module.find(workspace), name)
@@ -62,7 +68,11 @@ def install(needed: set[Requirement]) -> None:
             continue
         _console.print(f"{requirement.title}: {requirement.remedy}")
         with _console.status(requirement.title) as status:
-            requirement.fetch(lambda text, title=requirement.title: status.update(f"{title}: {text}"))
+            requirement.fetch(partial(_update, status, requirement.title))
+
+
+def _update(status: Status, title: str, text: str) -> None:
+    status.update(f"{title}: {text}")
 
 
 def _needed_services(workspace: Workspace, chosen: list[Part]) -> list[str]:
@@ -81,7 +91,9 @@ def _servers(workspace: Workspace, names: list[str]) -> Iterator[Workspace]:
         return
     state_file = StateFile(state_folder(workspace.root, INSTANCE))
     if state_file.is_supervised():
-        raise UserError("Tests are running already in this workspace.", hint="Wait for them, or end them.")
+        raise UserError(
+            "Tests are running already in this workspace.", hint="Wait for them, or end them."
+        )
     _gp("down", "--volumes", "--yes")
     try:
         _gp("up", "--detach", *names)
@@ -96,7 +108,9 @@ def _gp(*words: str) -> None:
         raise UserError("The servers for the tests could not be started or stopped.", code=code)
 
 
-async def _run_parts(workspace: Workspace, chosen: list[Part], arguments: list[str]) -> list[Outcome]:
+async def _run_parts(
+    workspace: Workspace, chosen: list[Part], arguments: list[str]
+) -> list[Outcome]:
     """Run the parts, a few at once; the system's tests alone at the end, since they measure time."""
     if len(chosen) == 1:
         return [await _run_part(workspace, chosen[0], arguments, is_live=True)]
@@ -108,11 +122,17 @@ async def _run_parts(workspace: Workspace, chosen: list[Part], arguments: list[s
 
     others = [part for part in chosen if part.name != "system"]
     outcomes = await asyncio.gather(*map(run_in_slot, others))
-    system = [await _run_part(workspace, part, arguments, is_live=False) for part in chosen if part.name == "system"]
+    system = [
+        await _run_part(workspace, part, arguments, is_live=False)
+        for part in chosen
+        if part.name == "system"
+    ]
     return [*outcomes, *system]
 
 
-async def _run_part(workspace: Workspace, part: Part, arguments: list[str], is_live: bool) -> Outcome:
+async def _run_part(
+    workspace: Workspace, part: Part, arguments: list[str], is_live: bool
+) -> Outcome:
     began = time.monotonic()
     _console.print(f"[dim]{part.name}: {' '.join(part.test)}[/dim]")
     process = await asyncio.create_subprocess_exec(

@@ -53,7 +53,9 @@ def wanted_services(workspace: Workspace, names: list[str], tools: bool) -> list
         return workspace.closure(names)
     chosen = []
     for name, service in workspace.services.items():
-        missing = [item.remedy for item in _unobtainable(service)] if tools and service.is_tool else []
+        missing = (
+            [item.remedy for item in _unobtainable(service)] if tools and service.is_tool else []
+        )
         if missing:
             print(f"{name} is left out: it is not on this machine. {missing[0]}", file=sys.stderr)
         elif tools or not service.is_tool:
@@ -71,22 +73,17 @@ def show_plan(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
     rows = []
     for service in (workspace.services[name] for name in wanted):
         missing = [item for item in driver_of(service).requirements(service) if item.find() is None]
-        rows.append(
-            {
-                "service": service.name,
-                "after": service.depends_on,
-                "installs": [f"{item.title}: {item.remedy}" for item in missing],
-                "ports": [port.published for port in service.ports if port.published],
-            }
-        )
+        row = {
+            "service": service.name,
+            "after": [f"{name} {condition}" for name, condition in service.depends_on.items()],
+            "installs": [f"{item.title}: {item.remedy}" for item in missing],
+            "ports": [port.published for port in service.ports if port.published],
+        }
+        rows.append(row)
+        if not as_json:
+            print(f"{service.name}  {', '.join(f'{key}: {value}' for key, value in row.items())}")
     if as_json:
         print(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        after = ", ".join(f"{name} ({condition.removeprefix('service_')})" for name, condition in row["after"].items())
-        print(row["service"] + (f"  after {after}" if after else ""))
-        for text in row["installs"]:
-            print(f"    installs {text}")
 
 
 def _run_here(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
@@ -103,7 +100,9 @@ def _run_here(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
             if not is_private:
                 text = f"Port {move.default} of {move.service} is taken: it is at {move.port} now."
                 view.show(Event("notice", move.service, text=text))
-        moved = load(workspace.root, {move.variable: str(move.port) for move in moves}, workspace.instance)
+        moved = load(
+            workspace.root, {move.variable: str(move.port) for move in moves}, workspace.instance
+        )
         supervisor: Supervisor
 
         def emit(event: Event) -> None:
@@ -141,11 +140,20 @@ def _run_in_background(workspace: Workspace, wanted: list[str], as_json: bool) -
     """Start another process that supervises the services, and show its events until all are ready."""
     workspace.state.mkdir(parents=True, exist_ok=True)
     events = workspace.state / "events.jsonl"
-    environment = {**os.environ, "GROUNDPLAN_ROOT": str(workspace.root), "GROUNDPLAN_INSTANCE": workspace.instance}
+    environment = {
+        **os.environ,
+        "GROUNDPLAN_ROOT": str(workspace.root),
+        "GROUNDPLAN_INSTANCE": workspace.instance,
+    }
     with events.open("w") as output, (workspace.state / "supervisor.log").open("w") as errors:
         command = [sys.executable, "-m", "groundplan", "up", "--json", *wanted]
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
         )
     view = renderer(wanted, as_json, with_logs=False)
     try:
@@ -158,7 +166,10 @@ def _run_in_background(workspace: Workspace, wanted: list[str], as_json: bool) -
                 break
         else:
             said = (workspace.state / "supervisor.log").read_text().strip()
-            raise UserError("The supervisor ended before the services were ready.", why="\n  " + "\n  ".join(said.splitlines()[-8:]))
+            raise UserError(
+                "The supervisor ended before the services were ready.",
+                why="\n  " + "\n  ".join(said.splitlines()[-8:]),
+            )
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
@@ -216,4 +227,6 @@ def show_summary(workspace: Workspace, state: SystemState) -> None:
         # The password is shown to the person at the terminal, but kept out of logs.
         password = values.get("ADMIN_PASSWORD", "") if sys.stderr.isatty() else "ADMIN_PASSWORD"
         place = file.relative_to(workspace.root)
-        console.print(f"\n  Sign in as [bold]{values['ADMIN_EMAIL']}[/bold] with [bold]{password}[/bold] ({place})\n")
+        console.print(
+            f"\n  Sign in as [bold]{values['ADMIN_EMAIL']}[/bold] with [bold]{password}[/bold] ({place})\n"
+        )

@@ -15,6 +15,9 @@ from groundplan.errors import UserError
 
 Tree = dict[str, Any]
 
+# The safe loader written in C, where PyYAML was built with it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _VARIABLE = re.compile(
     r"\$(?:(?P<escaped>\$)"
     r"|(?P<named>[A-Za-z_]\w*)"
@@ -44,16 +47,20 @@ def read(file: Path) -> Tree:
     """The content of one Compose file, not interpolated."""
     try:
         with file.open("rb") as stream:
-            tree = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            tree = yaml.load(stream, Loader=_LOADER)  # noqa: S506 - it is a safe loader
     except FileNotFoundError as error:
-        raise UserError(f"{file.name} is missing.", hint=f"Restore it: git checkout -- {file.name}") from error
+        raise UserError(
+            f"{file.name} is missing.", hint=f"Restore it: git checkout -- {file.name}"
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{file.name}:{mark.line + 1}:{mark.column + 1}" if mark else file.name
         problem = getattr(error, "problem", None) or str(error)
         raise UserError(f"{place} is not valid YAML.", why=f"{problem}.") from error
     if not isinstance(tree, dict):
-        raise UserError(f"{file.name} is not a Compose file.", why="It must be a mapping with `services`.")
+        raise UserError(
+            f"{file.name} is not a Compose file.", why="It must be a mapping with `services`."
+        )
     return tree
 
 
@@ -76,13 +83,18 @@ def substitute(text: str, variables: Mapping[str, str], place: str) -> str:
             return "$"
         name = match["named"] or match["braced"]
         if name is None:
-            raise UserError(f"{place}: {text!r} has a `$` that starts no variable.", hint="Write $$ for a plain $.")
+            raise UserError(
+                f"{place}: {text!r} has a `$` that starts no variable.",
+                hint="Write $$ for a plain $.",
+            )
         return _expand(match, variables.get(name), variables, place)
 
     return _VARIABLE.sub(replacement, text)
 
 
-def _expand(match: re.Match[str], value: str | None, variables: Mapping[str, str], place: str) -> str:
+def _expand(
+    match: re.Match[str], value: str | None, variables: Mapping[str, str], place: str
+) -> str:
     operator, argument = match["operator"] or "", match["argument"] or ""
     present = bool(value) if operator.startswith(":") else value is not None
     if operator.endswith("+"):
@@ -129,7 +141,10 @@ def as_mapping(value: Any) -> dict[str, Any]:
         return {}
     if isinstance(value, dict):
         return value
-    return {name: (text if sign else None) for name, sign, text in (str(item).partition("=") for item in value)}
+    return {
+        name: (text if sign else None)
+        for name, sign, text in (str(item).partition("=") for item in value)
+    }
 
 
 def strings(node: Any) -> Iterator[str]:

@@ -112,7 +112,9 @@ class Workspace:
         Servers that root starts give up root, and could not enter a checkout below /root or
         another private folder; theirs lie in /var/lib then.
         """
-        if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in (self.root, *self.root.parents)):
+        if os.geteuid() != 0 or all(
+            path.stat().st_mode & 0o001 for path in (self.root, *self.root.parents)
+        ):
             return self.state
         key = hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
         return Path("/var/lib/groundplan") / f"{self.root.name}-{key}" / self.instance
@@ -123,7 +125,9 @@ class Workspace:
             return self.services[name]
         except KeyError as error:
             raise UserError(
-                f"There is no service {name!r}.", hint=f"Services: {', '.join(self.services)}.", code=2
+                f"There is no service {name!r}.",
+                hint=f"Services: {', '.join(self.services)}.",
+                code=2,
             ) from error
 
     def closure(self, names: Iterable[str]) -> list[str]:
@@ -171,12 +175,16 @@ def _refuse_unknown_services(tree: compose.Tree) -> None:
         raise UserError(f"{FILES[0]} has no services.")
     for name, node in tree["services"].items():
         if not isinstance(node, dict):
-            raise UserError(f"The service {name!r} is not a mapping.", hint=f"Mend it in {FILES[0]}.")
+            raise UserError(
+                f"The service {name!r} is not a mapping.", hint=f"Mend it in {FILES[0]}."
+            )
         if "image" not in node and "build" not in node:
             raise UserError(f"The service {name!r} has neither `image` nor `build`.")
 
 
-def _service(root: Path, name: str, node: compose.Tree, raw: compose.Tree, shared: Mapping[str, str]) -> Service:
+def _service(
+    root: Path, name: str, node: compose.Tree, raw: compose.Tree, shared: Mapping[str, str]
+) -> Service:
     extension = node.get("x-groundplan") or {}
     limits = (((node.get("deploy") or {}).get("resources") or {}).get("limits")) or {}
     build = node.get("build")
@@ -201,7 +209,9 @@ def _service(root: Path, name: str, node: compose.Tree, raw: compose.Tree, share
     )
 
 
-def _environment(root: Path, name: str, node: compose.Tree, shared: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    root: Path, name: str, node: compose.Tree, shared: Mapping[str, str]
+) -> dict[str, str]:
     values: dict[str, str] = {}
     for item in _as_list(node.get("env_file")):
         path = root / (item["path"] if isinstance(item, dict) else item)
@@ -241,7 +251,9 @@ def _port(name: str, item: Any, original: Any) -> Port:
         match = _PORT_VARIABLE.search(written)
         return Port(int(target), int(published) if published else None, match[1] if match else None)
     except (KeyError, ValueError) as error:
-        raise UserError(f"The port {item!r} of {name} can't be read.", hint="Write 127.0.0.1:HOST:CONTAINER.") from error
+        raise UserError(
+            f"The port {item!r} of {name} can't be read.", hint="Write 127.0.0.1:HOST:CONTAINER."
+        ) from error
 
 
 def _mount(root: Path, item: Any) -> Mount:
@@ -257,7 +269,9 @@ def _mount(root: Path, item: Any) -> Mount:
 
 def _dependencies(node: Any) -> dict[str, str]:
     if isinstance(node, dict):
-        return {name: (value or {}).get("condition", "service_started") for name, value in node.items()}
+        return {
+            name: (value or {}).get("condition", "service_started") for name, value in node.items()
+        }
     return dict.fromkeys(node or [], "service_started")
 
 
@@ -310,7 +324,9 @@ def duration(text: object) -> float:
 def _words(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
-    return tuple(shlex.split(value)) if isinstance(value, str) else tuple(str(word) for word in value)
+    return (
+        tuple(shlex.split(value)) if isinstance(value, str) else tuple(str(word) for word in value)
+    )
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -55,7 +55,9 @@ class Move:
     port: int
 
 
-def move_taken_ports(workspace: Workspace, names: Iterable[str], always: bool = False) -> list[Move]:
+def move_taken_ports(
+    workspace: Workspace, names: Iterable[str], always: bool = False
+) -> list[Move]:
     """Find a free port for each published port of `names` that is taken (for all, if `always`).
 
     Raises UserError for a taken port that no variable can move, and for one stated twice.
@@ -67,14 +69,17 @@ def move_taken_ports(workspace: Workspace, names: Iterable[str], always: bool = 
             if port.published is None:
                 continue
             if port.published in taken:
-                raise UserError(f"Two services publish port {port.published}; {service.name} is one of them.")
+                raise UserError(
+                    f"Two services publish port {port.published}; {service.name} is one of them."
+                )
             taken.add(port.published)
             if not always and is_free(port.published):
                 continue
             if port.variable is None:
                 raise UserError(
                     f"Port {port.published} of {service.name} is taken by another program.",
-                    hint=f'Stop that program, or publish it as "127.0.0.1:${{SOME_PORT:-{port.published}}}:{port.target}".',
+                    hint="Stop that program, or make the port movable in the Compose file: "
+                    f'"127.0.0.1:${{SOME_PORT:-{port.published}}}:{port.target}".',
                 )
             moves.append(Move(service.name, port.variable, port.published, free_port(taken)))
     return moves
@@ -85,7 +90,12 @@ class Addresses:
 
     def __init__(self, workspace: Workspace) -> None:
         self._volumes = workspace.servers / "volumes"
-        taken = {port.published for service in workspace.services.values() for port in service.ports if port.published}
+        taken = {
+            port.published
+            for service in workspace.services.values()
+            for port in service.ports
+            if port.published
+        }
         self._ports = {
             (service.name, port.target): port.published or free_port(taken)
             for service in workspace.services.values()
@@ -100,7 +110,8 @@ class Addresses:
             return self._ports[service, target]
         except KeyError as error:
             raise UserError(
-                f"{service} has no port {target}.", hint="List it under `ports` or `expose` in its Compose file."
+                f"{service} has no port {target}.",
+                hint="List it under `ports` or `expose` in its Compose file.",
             ) from error
 
     def translate(self, text: str, service: Service) -> str:
@@ -111,9 +122,14 @@ class Addresses:
 
     def environment(self, service: Service) -> dict[str, str]:
         """The service's environment, translated, and HOST and PORT where it shall listen."""
-        values = {name: self.translate(value, service) for name, value in service.environment.items()}
+        values = {
+            name: self.translate(value, service) for name, value in service.environment.items()
+        }
         if service.ports:
-            values |= {"HOST": LOOPBACK, "PORT": str(self.port(service.name, service.ports[0].target))}
+            values |= {
+                "HOST": LOOPBACK,
+                "PORT": str(self.port(service.name, service.ports[0].target)),
+            }
         return values
 
     def volume(self, service: Service, target: str) -> Path:
@@ -121,7 +137,10 @@ class Addresses:
         for mount in service.mounts:
             if mount.target == target and mount.source:
                 return Path(mount.source) if mount.is_bind else self._volumes / mount.source
-        raise UserError(f"{service.name} mounts nothing at {target}.", hint="Its data would be lost: add a volume.")
+        raise UserError(
+            f"{service.name} mounts nothing at {target}.",
+            hint="Its data would be lost: add a volume.",
+        )
 
     def _native_address(self, match: re.Match[str]) -> str:
         known = self._ports.get((match[1], int(match[2])))
@@ -133,7 +152,9 @@ class Addresses:
 
     def _native_path(self, text: str, service: Service) -> str:
         for mount in sorted(service.mounts, key=lambda mount: len(mount.target), reverse=True):
-            if mount.source and (text == mount.target or text.startswith(mount.target.rstrip("/") + "/")):
+            if mount.source and (
+                text == mount.target or text.startswith(mount.target.rstrip("/") + "/")
+            ):
                 return str(self.volume(service, mount.target)) + text[len(mount.target) :]
         return text
 
@@ -142,5 +163,3 @@ def base_environment() -> dict[str, str]:
     """What a process of a service inherits from this machine, and nothing more."""
     kept = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
     return {name: os.environ[name] for name in kept if name in os.environ}
-
-

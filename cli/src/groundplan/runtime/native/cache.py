@@ -63,16 +63,26 @@ def install(target: Path, build: Callable[[Path], None]) -> None:
 _running: set[subprocess.Popen[str]] = set()
 
 
-def run(argv: list[str], what: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+def run(
+    argv: list[str], what: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> str:
     """Run a command to its end and return its output; raises UserError with its last lines."""
     lines = list(stream(argv, what, env, cwd))
     return "\n".join(lines)
 
 
-def stream(argv: list[str], what: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Iterator[str]:
+def stream(
+    argv: list[str], what: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[str]:
     """Run a command and give its lines as they come; raises UserError with the last ones if it fails."""
     with subprocess.Popen(
-        argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        argv,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         _running.add(process)
         last: deque[str] = deque(maxlen=8)
@@ -102,7 +112,7 @@ def tree_size(path: Path) -> int:
     for base, _, files in os.walk(path):
         for name in files:
             try:
-                total += os.lstat(os.path.join(base, name)).st_size
+                total += (Path(base) / name).lstat().st_size
             except FileNotFoundError:
                 continue
     return total

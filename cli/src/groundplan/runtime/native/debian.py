@@ -32,7 +32,11 @@ class Packages:
     def target(self) -> Path:
         """Where the packages are unpacked; a new list of packages gets a new folder."""
         wanted = " ".join((*self.packages, *self.without, _release()))
-        return cache.folder() / "debian" / f"{self.name}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
+        return (
+            cache.folder()
+            / "debian"
+            / f"{self.name}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
+        )
 
     @property
     def libraries(self) -> str:
@@ -65,7 +69,11 @@ class Packages:
         downloads.mkdir(parents=True)
         names, size = self._needed()
         with cache.watch_size(downloads, report, total=size):
-            cache.run(["apt-get", *_options(), "download", *names], f"Downloading {self.name}", cwd=downloads)
+            cache.run(
+                ["apt-get", *_options(), "download", *names],
+                f"Downloading {self.name}",
+                cwd=downloads,
+            )
         for file in sorted(downloads.glob("*.deb")):
             report(f"unpacking {file.name.split('_')[0]}")
             cache.run(["dpkg-deb", "-x", str(file), str(folder)], f"Unpacking {file.name}")
@@ -73,7 +81,14 @@ class Packages:
 
     def _needed(self) -> tuple[list[str], int]:
         """Names of the packages that the system lacks, and their size in bytes."""
-        command = ["apt-get", *_options(), "install", "--no-install-recommends", "-y", *self.packages]
+        command = [
+            "apt-get",
+            *_options(),
+            "install",
+            "--no-install-recommends",
+            "-y",
+            *self.packages,
+        ]
         plan = cache.run([*command, "-s"], f"Finding the packages of {self.name}")
         names = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
         kept = [name for name in names if not name.startswith(self.without or ("\0",))]
@@ -117,7 +132,10 @@ def _update_lists(report: cache.Report, max_age: float = _LISTS_MAX_AGE) -> None
             (_apt() / name).mkdir(parents=True, exist_ok=True)
         # One dead source of several is no reason to stop: what is missing is named later.
         done = subprocess.run(
-            ["apt-get", *_options(), "update"], stdin=subprocess.DEVNULL, capture_output=True, text=True
+            ["apt-get", *_options(), "update"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
         )
         if not any((_apt() / "state/lists").glob("*Packages*")):
             raise UserError(

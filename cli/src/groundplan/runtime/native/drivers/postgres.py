@@ -15,7 +15,9 @@ from groundplan.runtime.native.probes import CommandProbe
 from groundplan.runtime.native.requirements import DebianProgram, Requirement
 
 # LLVM serves only the just-in-time compiler, which is switched off, and is a third of the size.
-_PACKAGES = Packages("postgresql", ("postgresql",), without=("libllvm", "ssl-cert", "sysstat", "libz3"))
+_PACKAGES = Packages(
+    "postgresql", ("postgresql",), without=("libllvm", "ssl-cert", "sysstat", "libz3")
+)
 PROGRAM = DebianProgram("PostgreSQL", _PACKAGES, "postgres", ("usr/lib/postgresql/*/bin",))
 
 _DATA = "/var/lib/postgresql/data"
@@ -32,14 +34,28 @@ class _Postgres:
             _initialise(service, site, data, environment)
         _check_version(service, data)
         port = site.addresses.port(service.name, service.ports[0].target)
-        settings = (f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "jit=off")
+        settings = (
+            f"port={port}",
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "jit=off",
+        )
         arguments = service.command[1:] if service.command[:1] == ("postgres",) else ()
         bin_folder = PROGRAM.path.parent
         return Launch(
-            argv=(str(PROGRAM.path), "-D", str(data), *(f"--{setting}" for setting in settings), *arguments),
+            argv=(
+                str(PROGRAM.path),
+                "-D",
+                str(data),
+                *(f"--{setting}" for setting in settings),
+                *arguments,
+            ),
             environment=environment,
             cwd=data.parent,
-            probe=CommandProbe((str(bin_folder / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)), environment),
+            probe=CommandProbe(
+                (str(bin_folder / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)),
+                environment,
+            ),
             account=site.account,
             stop_signal=signal.SIGINT,  # "fast": roll back and end, without waiting for clients to go
             url=f"postgresql://{service.environment['POSTGRES_USER']}@localhost:{port}/{_database(service)}",
@@ -72,15 +88,31 @@ def _initialise(service: Service, site: Site, data: Path, environment: dict[str,
     shutil.rmtree(partial, ignore_errors=True)
     user = service.environment["POSTGRES_USER"]
     password = site.write(data.with_name("password"), service.environment["POSTGRES_PASSWORD"])
-    options = ["--username", user, "--pwfile", str(password), "--auth=scram-sha-256", "--locale=C.UTF-8"]
+    options = [
+        "--username",
+        user,
+        "--pwfile",
+        str(password),
+        "--auth=scram-sha-256",
+        "--locale=C.UTF-8",
+    ]
     bin_folder = PROGRAM.path.parent
     try:
-        _run(site, environment, [str(bin_folder / "initdb"), "-D", str(partial), "--encoding=UTF8", *options])
+        _run(
+            site,
+            environment,
+            [str(bin_folder / "initdb"), "-D", str(partial), "--encoding=UTF8", *options],
+        )
     finally:
         password.unlink()
     if _database(service) != "postgres":
         statement = f'CREATE DATABASE "{_database(service)}"\n'
-        _run(site, environment, [str(PROGRAM.path), "--single", "-D", str(partial), "postgres"], statement)
+        _run(
+            site,
+            environment,
+            [str(PROGRAM.path), "--single", "-D", str(partial), "postgres"],
+            statement,
+        )
     partial.rename(data)
 
 
@@ -95,13 +127,17 @@ def _run(site: Site, environment: dict[str, str], argv: list[str], statement: st
         preexec_fn=as_account(site.account),
     )
     if done.returncode != 0 or "ERROR:" in done.stderr:
-        raise UserError(f"{Path(argv[0]).name} failed.", why=(done.stdout + done.stderr).strip()[-600:])
+        raise UserError(
+            f"{Path(argv[0]).name} failed.", why=(done.stdout + done.stderr).strip()[-600:]
+        )
 
 
 def _check_version(service: Service, data: Path) -> None:
     written = (data / "PG_VERSION").read_text().strip()
     environment = {**base_environment(), **PROGRAM.environment}
-    shown = subprocess.run([str(PROGRAM.path), "--version"], env=environment, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        [str(PROGRAM.path), "--version"], env=environment, capture_output=True, text=True
+    ).stdout
     version = shown.partition("(PostgreSQL)")[2].split()[0].split(".")[0]
     if written != version:
         raise UserError(

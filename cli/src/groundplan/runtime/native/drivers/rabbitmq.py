@@ -17,7 +17,9 @@ from groundplan.runtime.native.requirements import DebianProgram, Requirement
 
 # The wrappers in /usr/sbin insist on root or the user rabbitmq; the scripts below lib don't.
 _PACKAGES = Packages("rabbitmq", ("rabbitmq-server",), without=("logrotate",))
-PROGRAM = DebianProgram("RabbitMQ", _PACKAGES, "rabbitmq-server", ("usr/lib/rabbitmq/lib/*/sbin",), on_path=False)
+PROGRAM = DebianProgram(
+    "RabbitMQ", _PACKAGES, "rabbitmq-server", ("usr/lib/rabbitmq/lib/*/sbin",), on_path=False
+)
 
 _AMQP = 5672
 _MANAGEMENT = 15672
@@ -31,7 +33,13 @@ class _RabbitMQ:
     def launch(self, service: Service, site: Site) -> Launch:
         port = site.addresses.port(service.name, _AMQP)
         environment = _environment(service, site)
-        epmd = [_erlang(site) + "/epmd", "-address", "127.0.0.1", "-port", environment["ERL_EPMD_PORT"]]
+        epmd = [
+            _erlang() + "/epmd",
+            "-address",
+            "127.0.0.1",
+            "-port",
+            environment["ERL_EPMD_PORT"],
+        ]
         # The port mapper is ours and on loopback; RabbitMQ would start one that listens everywhere.
         script = f"{shlex.join(epmd)} & exec {shlex.quote(str(PROGRAM.path))}"
         return Launch(
@@ -57,7 +65,7 @@ def _environment(service: Service, site: Site) -> dict[str, str]:
         **base_environment(),
         **PROGRAM.environment,
         "HOME": str(data),
-        "PATH": f"{_erlang(site)}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{_erlang()}:{os.environ.get('PATH', os.defpath)}",
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(free_port(taken)),
         "RABBITMQ_DIST_PORT": str(free_port(taken)),
@@ -67,8 +75,12 @@ def _environment(service: Service, site: Site) -> dict[str, str]:
         "RABBITMQ_MNESIA_BASE": str(site.own(data / "mnesia")),
         "RABBITMQ_LOG_BASE": str(run),
         "RABBITMQ_LOGS": "-",
-        "RABBITMQ_CONFIG_FILE": str(site.write(run / "rabbitmq.conf", _configuration(service, site))),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(site.write(run / "enabled_plugins", _plugins(service))),
+        "RABBITMQ_CONFIG_FILE": str(
+            site.write(run / "rabbitmq.conf", _configuration(service, site))
+        ),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(
+            site.write(run / "enabled_plugins", _plugins(service))
+        ),
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
     }
 
@@ -87,7 +99,11 @@ def _configuration(service: Service, site: Site) -> str:
     if _has_management(service):
         management = site.addresses.port(service.name, _MANAGEMENT)
         own += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {management}"]
-    files = [Path(mount.source) for mount in service.mounts if mount.is_bind and mount.target.endswith(".conf") and mount.source]
+    files = [
+        Path(mount.source)
+        for mount in service.mounts
+        if mount.is_bind and mount.target.endswith(".conf") and mount.source
+    ]
     return "\n".join([*(file.read_text() for file in files), *own, ""])
 
 
@@ -105,7 +121,7 @@ def _url(service: Service, site: Site, port: int) -> str:
     return f"amqp://localhost:{port}"
 
 
-def _erlang(site: Site) -> str:
+def _erlang() -> str:
     """Folder of Erlang's programs that find their libraries where they really are."""
     root = Path("/usr/lib/erlang")
     if not PROGRAM.path.is_relative_to(_PACKAGES.target):

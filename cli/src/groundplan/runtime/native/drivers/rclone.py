@@ -21,11 +21,21 @@ class _Rclone:
         for mount in service.mounts:
             site.volume(service, mount.target)
         port = site.addresses.port(service.name, service.ports[0].target)
-        own = {name: value for name, value in service.environment.items() if name.startswith("RCLONE_")}
+        own = {
+            name: value for name, value in service.environment.items() if name.startswith("RCLONE_")
+        }
         run = site.run_folder(service)
         return Launch(
-            argv=(str(PROGRAM.path), *(site.addresses.translate(word, service) for word in service.command)),
-            environment={**base_environment(), **own, "RCLONE_CONFIG": os.devnull, "HOME": str(run)},
+            argv=(
+                str(PROGRAM.path),
+                *(site.addresses.translate(word, service) for word in service.command),
+            ),
+            environment={
+                **base_environment(),
+                **own,
+                "RCLONE_CONFIG": os.devnull,
+                "HOME": str(run),
+            },
             cwd=Path(run),
             # A request without a signature is refused with 403, by a server that works.
             probe=HttpProbe(f"http://127.0.0.1:{port}/", healthy_below=500),

@@ -23,7 +23,11 @@ class _Redis:
         port = site.addresses.port(service.name, service.ports[0].target)
         arguments = service.command[1:] if service.command[:1] == ("redis-server",) else ()
         return Launch(
-            argv=(str(PROGRAM.path), "-", *(site.addresses.translate(word, service) for word in arguments)),
+            argv=(
+                str(PROGRAM.path),
+                "-",
+                *(site.addresses.translate(word, service) for word in arguments),
+            ),
             environment={**base_environment(), **PROGRAM.environment},
             cwd=data,
             # Through standard input, since a command line can be read by every user of the machine.

@@ -12,9 +12,15 @@ def run(name: str | None, print_only: bool) -> None:
     state = StateFile(state_folder(find_root(), instance_name())).read()
     if state.supervisor is None:
         raise UserError("Nothing is running.", hint="Start the system: ./gp up")
-    pages = {service.name: service.url for service in state.services if (service.url or "").startswith("http")}
+    pages = {
+        service.name: service.url
+        for service in state.services
+        if (service.url or "").startswith("http")
+    }
     if not pages or (name and name not in pages):
-        raise UserError(f"{name or 'No service'} has no page.", hint=f"Pages: {', '.join(pages)}.", code=2)
+        raise UserError(
+            f"{name or 'No service'} has no page.", hint=f"Pages: {', '.join(pages)}.", code=2
+        )
     url = pages[name] if name else next(iter(pages.values()))
     print(url)
     if not print_only and not webbrowser.open(url or ""):
