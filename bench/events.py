@@ -35,7 +35,9 @@ def main() -> None:
                 elif line.startswith("data:") and name == "job":
                     job = json.loads(line[5:])
                     if job["status"] == "succeeded":
-                        delays.append(1000 * (now - datetime.fromisoformat(job["finished_at"]).timestamp()))
+                        delays.append(
+                            1000 * (now - datetime.fromisoformat(job["finished_at"]).timestamp())
+                        )
                         finished.set()
 
     threading.Thread(target=listen, daemon=True).start()
@@ -43,7 +45,9 @@ def main() -> None:
         raise SystemExit("The event stream did not open.")
     for _ in range(JOBS):
         finished.clear()
-        client.post("/export", json={"type": "users", "format": "csv", "compression": "none"}).raise_for_status()
+        client.post(
+            "/export", json={"type": "users", "format": "csv", "compression": "none"}
+        ).raise_for_status()
         if not finished.wait(60):
             raise SystemExit("An export did not finish within 60 s.")
     report(

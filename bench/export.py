@@ -24,7 +24,14 @@ def psql(level: int) -> float:
     """Seconds of the peer."""
     began = time.monotonic()
     copy = subprocess.Popen(
-        [ROOT / "gp", "db", "shell", "--", "-c", f"\\copy ({QUERY}) TO STDOUT WITH (FORMAT csv, HEADER)"],
+        [
+            ROOT / "gp",
+            "db",
+            "shell",
+            "--",
+            "-c",
+            f"\\copy ({QUERY}) TO STDOUT WITH (FORMAT csv, HEADER)",
+        ],
         stdout=subprocess.PIPE,
     )
     subprocess.run(["gzip", f"-{level}"], stdin=copy.stdout, stdout=subprocess.DEVNULL, check=True)
@@ -35,7 +42,9 @@ def psql(level: int) -> float:
 
 def export(client: httpx2.Client) -> float:
     """Seconds of one export, from its start in the worker to its end."""
-    job = client.post("/export", json={"type": "users", "format": "csv", "compression": "gzip"}).json()
+    job = client.post(
+        "/export", json={"type": "users", "format": "csv", "compression": "gzip"}
+    ).json()
     began = time.monotonic()
     while job["status"] in ("queued", "running"):
         time.sleep(0.02)

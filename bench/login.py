@@ -21,7 +21,9 @@ async def storm(url: str, until: float, statuses: list[int]) -> None:
     credentials = {"email": settings["ADMIN_EMAIL"], "password": settings["ADMIN_PASSWORD"]}
     async with httpx2.AsyncClient(timeout=60) as client:
         while time.monotonic() < until:
-            statuses.append((await client.post(f"{url}/api/v1/auth/login", json=credentials)).status_code)
+            statuses.append(
+                (await client.post(f"{url}/api/v1/auth/login", json=credentials)).status_code
+            )
 
 
 async def ping(url: str, until: float, times: list[float]) -> None:
@@ -40,7 +42,9 @@ async def measure() -> None:
     until = time.monotonic() + SECONDS
     statuses: list[int] = []
     times: list[float] = []
-    await asyncio.gather(ping(url, until, times), *(storm(url, until, statuses) for _ in range(CLIENTS)))
+    await asyncio.gather(
+        ping(url, until, times), *(storm(url, until, statuses) for _ in range(CLIENTS))
+    )
     if 429 in statuses:
         raise SystemExit(__doc__)
     report(

@@ -62,7 +62,9 @@ def memory(pid: int) -> float:
             rollup = Path(f"/proc/{each}/smaps_rollup").read_text()
         except OSError:  # ended meanwhile
             continue
-        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+        total += next(
+            int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")
+        )
     return total / 1024
 
 

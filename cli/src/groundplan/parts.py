@@ -125,18 +125,20 @@ def _tool(root: Path) -> Part:
 
 
 def _system(root: Path) -> Part:
+    config = str(root / "cli" / "pyproject.toml")
+    style, types = ("--config", config), ("--config-file", config)
+    folders = (str(root / "tests"), str(root / "bench"))
     return Part(
         name="system",
         folder=root / "tests",
         requirements=(ToolEnvironment(root), CHROMIUM),
-        test=(
-            sys.executable,
-            "-m",
-            "pytest",
-            "-c",
-            str(root / "cli" / "pyproject.toml"),
-            str(root / "tests"),
+        # One after another: these tests share the running system and disturb it.
+        test=(sys.executable, "-m", "pytest", "-c", config, "-n0", str(root / "tests")),
+        linters=(
+            ("ruff", "check", *style, *folders),
+            ("ruff", "format", "--check", *style, *folders),
+            ("mypy", *types, str(root / "tests")),
+            ("mypy", *types, str(root / "bench")),
         ),
-        linters=(),
-        fixers=(),
+        fixers=(("ruff", "check", "--fix", *style, *folders), ("ruff", "format", *style, *folders)),
     )

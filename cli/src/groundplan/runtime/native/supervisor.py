@@ -117,6 +117,9 @@ class Supervisor:
             self._stopping.set()
             announcement.cancel()
             cache.abort()
+            for unit in self._units.values():  # wakes those that wait for it: they see the stop
+                unit.started.set()
+                unit.ready.set()
             await self._stop_all()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._keeper.stop()

@@ -1,0 +1,105 @@
+"""What the tests of the whole system share: the system as they see it, and small helpers."""
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+
+ROOT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+def gp(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run `./gp` on the instance under test."""
+    return subprocess.run([ROOT / "gp", *words], capture_output=True, text=True, cwd=ROOT)
+
+
+def wait_for(look: Callable[[], T], seconds: float, what: str) -> T:
+    """What `look` gives once it is true; fails after `seconds`, saying that `what` did not happen."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass(frozen=True)
+class System:
+    """The system under test."""
+
+    settings: dict[str, str | None]
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """The services of `./gp status --json` by name."""
+        return {
+            each["name"]: each for each in json.loads(gp("status", "--json").stdout)["services"]
+        }
+
+    def url(self, name: str) -> str:
+        """Where a service is."""
+        return str(self.services()[name]["url"])
+
+    def is_ready(self) -> bool:
+        """True if every service is up."""
+        return gp("status", "--json").returncode == 0
+
+    def await_ready(self, seconds: float = 60) -> None:
+        """Wait until every service is up again."""
+        wait_for(self.is_ready, seconds, "the system's recovery")
+
+    def client(self, email: str | None = None, password: str | None = None) -> httpx2.Client:
+        """A client that reaches the API through the frontend as a browser does, signed in."""
+        client = httpx2.Client(base_url=f"{self.url('frontend')}/api/v1", timeout=30)
+        credentials = {
+            "email": email or self.settings["ADMIN_EMAIL"],
+            "password": password or self.settings["ADMIN_PASSWORD"],
+        }
+        answer = client.post("/auth/login", json=credentials)
+        assert answer.status_code == 200, answer.text
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return client
+
+    def sql(self, statement: str) -> str:
+        """The answer of the database, unadorned."""
+        done = gp("db", "shell", "--", "-At", "-c", statement)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def new_user(role: str = "viewer") -> dict[str, str]:
+    """The fields of a user that does not exist yet."""
+    name = uuid.uuid4().hex[:12]
+    return {
+        "email": f"{name}@example.com",
+        "name": f"Test {name}",
+        "password": f"pass-{uuid.uuid4().hex}",
+        "role": role,
+    }
+
+
+def start_export(client: httpx2.Client, **fields: str) -> dict[str, Any]:
+    """The job of a new export of all users."""
+    answer = client.post("/export", json={"type": "users", "format": "csv", **fields})
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+def await_job(client: httpx2.Client, job_id: str, seconds: float = 60) -> dict[str, Any]:
+    """The job once it is final; asks again through short outages."""
+
+    def look() -> dict[str, Any] | None:
+        try:
+            answer = client.get(f"/jobs/{job_id}")
+        except httpx2.TransportError:
+            return None
+        found = answer.json() if answer.status_code == 200 else {"status": "unknown"}
+        return found if found["status"] in FINAL else None
+
+    return wait_for(look, seconds, "the end of the export") or {}
