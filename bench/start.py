@@ -7,7 +7,7 @@ medians are compared.
 import statistics
 import time
 
-from system import descendants, gp, memory, report, services
+from system import descendants, gp, memory, report, services, supervisor
 
 ROUNDS = 5
 REST_SECONDS = 10.0
@@ -35,7 +35,7 @@ def main() -> None:
     status = statistics.median(timed("status") for _ in range(ROUNDS))
     time.sleep(REST_SECONDS)
     running = services()
-    used = sum(memory(service["pid"]) for service in running.values() if service["pid"])
+    used = memory(supervisor())  # the services are its descendants
     for name, service in running.items():
         if service["pid"]:
             count = len(list(descendants(service["pid"])))

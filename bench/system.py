@@ -31,6 +31,11 @@ def services() -> dict[str, dict[str, Any]]:
     return {service["name"]: service for service in status["services"]}
 
 
+def supervisor() -> int:
+    """The process that keeps the services running."""
+    return int(json.loads(gp("status", "--json"))["supervisor"])
+
+
 def signed_in() -> httpx2.Client:
     """A client of the API, signed in as the first user."""
     settings = dotenv_values(ROOT / "config" / ".env")

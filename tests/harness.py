@@ -4,7 +4,8 @@ import json
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,17 +55,20 @@ class System:
         """Wait until every service is up again."""
         wait_for(self.is_ready, seconds, "the system's recovery")
 
-    def client(self, email: str | None = None, password: str | None = None) -> httpx2.Client:
+    @contextmanager
+    def client(
+        self, email: str | None = None, password: str | None = None
+    ) -> Iterator[httpx2.Client]:
         """A client that reaches the API through the frontend as a browser does, signed in."""
-        client = httpx2.Client(base_url=f"{self.url('frontend')}/api/v1", timeout=30)
         credentials = {
             "email": email or self.settings["ADMIN_EMAIL"],
             "password": password or self.settings["ADMIN_PASSWORD"],
         }
-        answer = client.post("/auth/login", json=credentials)
-        assert answer.status_code == 200, answer.text
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return client
+        with httpx2.Client(base_url=f"{self.url('frontend')}/api/v1", timeout=30) as client:
+            answer = client.post("/auth/login", json=credentials)
+            assert answer.status_code == 200, answer.text
+            client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield client
 
     def sql(self, statement: str) -> str:
         """The answer of the database, unadorned."""

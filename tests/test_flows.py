@@ -12,7 +12,7 @@ from harness import System, await_job, new_user, start_export
 
 def test_the_read_flow_fills_the_cache_and_a_write_empties_it(admin: httpx2.Client) -> None:
     """A list is read from the database once, then from the cache, and is fresh after a write."""
-    query = {"q": new_user()["name"], "limit": 5}
+    query: dict[str, str | int] = {"q": new_user()["name"], "limit": 5}
     first = admin.get("/users", params=query)
     second = admin.get("/users", params=query)
     assert "fwd=miss" in first.headers["Cache-Status"]

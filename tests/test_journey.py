@@ -58,7 +58,9 @@ def test_sign_in_create_a_user_export_and_download(system: System, users: int, p
     dialog.get_by_label("Email").fill(user["email"])
     dialog.get_by_label("Password").fill(user["password"])
     dialog.get_by_role("button", name="Create").click()
-    expect(page.get_by_text(user["email"]).first).to_be_visible()
+    expect(dialog).to_be_hidden()
+    page.get_by_label("Search").fill(user["email"])
+    expect(page.get_by_role("cell", name=user["email"])).to_be_visible()
 
     page.get_by_role("link", name="Exports").click()
     page.get_by_role("button", name="Start export").click()
