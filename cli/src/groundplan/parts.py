@@ -17,7 +17,7 @@ CHROMIUM = DebianProgram(
     "Chromium",
     Packages(
         "chromium",
-        ("chromium", "fonts-dejavu-core"),
+        ("chromium", "fonts-dejavu-core", "libatomic1"),  # Playwright's own Node.js wants the last
         without=("libllvm", "mesa-", "libgl1-mesa", "upower", "systemd"),
     ),
     "chromium",
@@ -71,6 +71,18 @@ class Part:
         if self.service and self.service.context:
             return requirements.search_path(self.service.context)
         return f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+
+
+def browser_environment(folder: Path) -> dict[str, str]:
+    """What the tests need to start Chromium; an unpacked one also needs to be shown its fonts."""
+    environment = {"CHROMIUM": str(CHROMIUM.path), **CHROMIUM.environment}
+    if CHROMIUM.environment:
+        fonts = folder / "fonts.conf"
+        fonts.write_text(
+            f"<fontconfig><dir>{CHROMIUM.packages.target}/usr/share/fonts</dir></fontconfig>"
+        )
+        environment["FONTCONFIG_FILE"] = str(fonts)
+    return environment
 
 
 def find(workspace: Workspace) -> dict[str, Part]:

@@ -6,8 +6,7 @@ import click
 from rich.console import Console
 
 from groundplan.errors import UserError
-from groundplan.model.place import find_root
-from groundplan.model.workspace import load
+from groundplan.model.place import find_root, instance_name, servers_folder, state_folder
 from groundplan.runtime.native.state import StateFile, end_strays
 
 _TIMEOUT = 60.0
@@ -15,10 +14,10 @@ _TIMEOUT = 60.0
 
 def run(volumes: bool, yes: bool, dry_run: bool) -> None:
     """Stop every service; with `volumes` delete their data too, after asking."""
-    workspace = load(find_root())
+    root, instance = find_root(), instance_name()
     console = Console(stderr=True, highlight=False)
-    state_file = StateFile(workspace.state)
-    data = workspace.servers / "volumes"
+    state_file = StateFile(state_folder(root, instance))
+    data = servers_folder(root, instance) / "volumes"
     if dry_run:
         console.print("Would stop every service" + (f" and delete {data}." if volumes else "."))
         return
@@ -36,7 +35,7 @@ def run(volumes: bool, yes: bool, dry_run: bool) -> None:
                     f"The supervisor did not end within {_TIMEOUT:.0f} s.",
                     hint="Look at ./gp logs.",
                 )
-    strays = end_strays(workspace.state)
+    strays = end_strays(state_file.folder)
     console.print("Stopped." if was_running or strays else "Nothing was running.")
     if volumes:
         shutil.rmtree(data, ignore_errors=True)

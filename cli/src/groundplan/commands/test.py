@@ -21,7 +21,7 @@ from groundplan import parts as parts_module
 from groundplan.errors import UserError
 from groundplan.model.place import find_root, state_folder
 from groundplan.model.workspace import Workspace, load
-from groundplan.parts import CHROMIUM, Part
+from groundplan.parts import Part, browser_environment
 from groundplan.runtime.native.addresses import Addresses
 from groundplan.runtime.native.drivers import source
 from groundplan.runtime.native.drivers.base import Site
@@ -156,7 +156,7 @@ def _environment(workspace: Workspace, part: Part) -> dict[str, str]:
         return source.environment_of(part.service, Site(workspace, Addresses(workspace)))
     environment = {**os.environ, "PATH": part.path}
     if part.name == "system":
-        environment |= {"CHROMIUM": str(CHROMIUM.path), **CHROMIUM.environment}
+        environment |= browser_environment(workspace.state)
     else:
         del environment["GROUNDPLAN_INSTANCE"]
     return environment

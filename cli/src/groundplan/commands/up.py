@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -70,7 +71,7 @@ def _unobtainable(service: Service) -> list[Installed]:
 
 def show_plan(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
     """Print what `up` would do, and do nothing."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for service in (workspace.services[name] for name in wanted):
         missing = [item for item in driver_of(service).requirements(service) if item.find() is None]
         row = {
@@ -80,10 +81,14 @@ def show_plan(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
             "ports": [port.published for port in service.ports if port.published],
         }
         rows.append(row)
-        if not as_json:
-            print(f"{service.name}  {', '.join(f'{key}: {value}' for key, value in row.items())}")
     if as_json:
         print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(row.pop("service"))
+        for key, values in row.items():
+            if values:
+                print(f"  {key}: {', '.join(map(str, values))}")
 
 
 def _run_here(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
@@ -139,13 +144,17 @@ async def _supervise(supervisor: Supervisor, view: Renderer) -> None:
 def _run_in_background(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
     """Start another process that supervises the services, and show its events until all are ready."""
     workspace.state.mkdir(parents=True, exist_ok=True)
-    events = workspace.state / "events.jsonl"
     environment = {
         **os.environ,
         "GROUNDPLAN_ROOT": str(workspace.root),
         "GROUNDPLAN_INSTANCE": workspace.instance,
     }
-    with events.open("w") as output, (workspace.state / "supervisor.log").open("w") as errors:
+    with (
+        # It loses its name at once: another `up` at the same time has its own.
+        tempfile.NamedTemporaryFile("w", dir=workspace.state, prefix="events-") as output,
+        (workspace.state / "supervisor.log").open("w") as errors,
+    ):
+        events = Path(output.name).open()  # noqa: SIM115 - _follow closes it
         command = [sys.executable, "-m", "groundplan", "up", "--json", *wanted]
         process = subprocess.Popen(
             command,
@@ -180,13 +189,17 @@ def _run_in_background(workspace: Workspace, wanted: list[str], as_json: bool) -
         show_summary(workspace, StateFile(workspace.state).read())
 
 
-def _follow(events: Path, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+def _follow(events: IO[str], process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
     """Every event of the supervisor, as it comes, until it ends."""
-    with events.open() as stream:
+    line = ""
+    with events:
         while True:
             ended = process.poll() is not None
-            for line in stream:
-                yield json.loads(line)
+            for piece in events:
+                line += piece
+                if line.endswith("\n"):
+                    yield json.loads(line)
+                    line = ""
             if ended:
                 return
             time.sleep(_FOLLOW_INTERVAL)
@@ -195,21 +208,30 @@ def _follow(events: Path, process: subprocess.Popen[bytes]) -> Iterator[dict[str
 def _join(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
     """Another `up` is there already: wait until its services are ready, and show them."""
     state_file = StateFile(workspace.state)
-    state = state_file.read()
+    state = _state_when(state_file, lambda state: bool(state.services))
     running = {service.name for service in state.services if service.state != "off"}
     if missing := [name for name in wanted if name not in running]:
         raise UserError(
             f"The system runs already, without {', '.join(missing)}.",
             hint="Stop it first: ./gp down",
         )
-    while not state.ready and state_file.is_supervised():
-        time.sleep(_FOLLOW_INTERVAL)
-        state = state_file.read()
+    state = _state_when(state_file, lambda state: state.ready)
+    if not state.ready:
+        raise UserError("The start that was under way failed.", hint="Look at ./gp logs.")
     if as_json:
         JsonRenderer().show(Event("ready", text="it was running already"))
     else:
         Console(stderr=True).print("The system runs already.")
         show_summary(workspace, state)
+
+
+def _state_when(state_file: StateFile, condition: Callable[[SystemState], bool]) -> SystemState:
+    """The state as soon as `condition` holds, or as the supervisor left it that ended before."""
+    while True:
+        state = state_file.read()
+        if condition(state) or state.supervisor is None:
+            return state
+        time.sleep(_FOLLOW_INTERVAL)
 
 
 def show_summary(workspace: Workspace, state: SystemState) -> None:

@@ -15,20 +15,41 @@ from groundplan.errors import UserError
 
 Tree = dict[str, Any]
 
-# The safe loader written in C, where PyYAML was built with it.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 _VARIABLE = re.compile(
     r"\$(?:(?P<escaped>\$)"
     r"|(?P<named>[A-Za-z_]\w*)"
-    r"|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-?+])(?P<argument>[^}]*))?\}"
+    r"|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-?+])(?P<argument>(?:\$\{[^}]*\}|[^}])*))?\}"
     r"|(?P<invalid>))"
 )
 
 # Keys whose override replaces the original although both are lists.
 _REPLACED = {"command", "entrypoint", "test"}
 # Keys that may be written as a list of "KEY=value" and merge as mappings.
-_MAPPINGS = {"environment", "labels", "args", "extra_hosts"}
+_MAPPINGS = {"environment", "labels", "args", "extra_hosts", "depends_on"}
+
+# YAML 1.1 takes `no` for false, 22:22 for a number and 2026-11-22 for a date; to Compose they are text.
+_SCALARS = {
+    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": ("[-+]?(?:0|[1-9][0-9_]*|0[0-7_]+|0b[01_]+|0x[0-9a-fA-F_]+)", "-+0123456789"),
+    "timestamp": None,
+}
+
+
+def _loader() -> Any:
+    """The safe loader, written in C where PyYAML was built with it, with the scalars of Compose."""
+    loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+    loader.yaml_implicit_resolvers = {
+        first: [item for item in resolvers if item[0].rpartition(":")[2] not in _SCALARS]
+        for first, resolvers in loader.yaml_implicit_resolvers.items()
+    }
+    for name, form in _SCALARS.items():
+        if form:
+            pattern = re.compile(f"^(?:{form[0]})$")
+            loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", pattern, list(form[1]))
+    return loader
+
+
+_LOADER = _loader()
 
 
 def load(files: list[Path], variables: Mapping[str, str]) -> Tree:
@@ -110,6 +131,10 @@ def merge(base: Any, override: Any, key: str = "") -> Any:
     """`base` with `override` laid over it by the rules of Compose."""
     if key in _MAPPINGS:
         return {**as_mapping(base), **as_mapping(override)}
+    if key == "env_file":
+        return as_list(base) + as_list(override)
+    if key == "build":
+        base, override = _long_build(base), _long_build(override)
     if isinstance(base, dict) and isinstance(override, dict):
         merged = dict(base)
         for name, value in override.items():
@@ -133,6 +158,17 @@ def volume_target(item: Any) -> str:
         return str(item.get("target", ""))
     parts = str(item).split(":")
     return parts[0] if len(parts) == 1 else parts[1]
+
+
+def _long_build(value: Any) -> Any:
+    return {"context": value} if isinstance(value, str) else value
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list from what may be a single value."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def as_mapping(value: Any) -> dict[str, Any]:

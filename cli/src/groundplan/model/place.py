@@ -1,5 +1,6 @@
 """Where the workspace is, and where a running instance of it keeps its state."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -26,6 +27,18 @@ def instance_name() -> str:
 def state_folder(root: Path, instance: str) -> Path:
     """Folder of all that an instance keeps on this machine."""
     return root / "tmp" / instance
+
+
+def servers_folder(root: Path, instance: str) -> Path:
+    """Folder of the servers' own files.
+
+    Servers that root starts give up root, and could not enter a checkout below /root or
+    another private folder; theirs lie in /var/lib then.
+    """
+    if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in (root, *root.parents)):
+        return state_folder(root, instance)
+    key = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    return Path("/var/lib/groundplan") / f"{root.name}-{key}" / instance
 
 
 def settings_file(root: Path, instance: str) -> Path:

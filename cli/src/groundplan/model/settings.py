@@ -1,9 +1,12 @@
 """config/.env: written once from its example with random secrets, then only read."""
 
+import fcntl
 import os
 import re
 import secrets
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -29,12 +32,26 @@ def ensure(file: Path, example: Path) -> bool:
             hint=f"Restore it: git checkout -- {example}",
         ) from error
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(_RANDOM.sub(lambda match: _random_text(int(match[1])), text))
-    partial.rename(file)
+    with _locked(file.parent):
+        if file.exists():  # another command was quicker
+            return False
+        partial = file.with_name(file.name + ".partial")
+        partial.unlink(missing_ok=True)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as stream:
+            stream.write(_RANDOM.sub(lambda match: _random_text(int(match[1])), text))
+        partial.rename(file)
     return True
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def read(file: Path) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The workspace: what the Compose files say, as typed objects."""
 
-import hashlib
 import os
 import re
 import shlex
@@ -11,7 +10,7 @@ from typing import Any
 
 from groundplan.errors import UserError
 from groundplan.model import compose, settings
-from groundplan.model.place import FILES, instance_name, settings_file, state_folder
+from groundplan.model.place import FILES, instance_name, servers_folder, settings_file, state_folder
 
 _PORT_VARIABLE = re.compile(r"\$\{(\w+):?-(\d+)\}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")
@@ -107,17 +106,8 @@ class Workspace:
 
     @property
     def servers(self) -> Path:
-        """Folder of the servers' own files.
-
-        Servers that root starts give up root, and could not enter a checkout below /root or
-        another private folder; theirs lie in /var/lib then.
-        """
-        if os.geteuid() != 0 or all(
-            path.stat().st_mode & 0o001 for path in (self.root, *self.root.parents)
-        ):
-            return self.state
-        key = hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
-        return Path("/var/lib/groundplan") / f"{self.root.name}-{key}" / self.instance
+        """Folder of the servers' own files."""
+        return servers_folder(self.root, self.instance)
 
     def service(self, name: str) -> Service:
         """The service of that name; raises UserError that lists those there are."""
@@ -162,7 +152,7 @@ def load(
     settings.ensure(env_file, root / "config" / ".env.example")
     shared = settings.read(env_file)
     services = {
-        name: _service(root, name, node, raw["services"][name], shared)
+        name: _service(root, name, node, _ports(name, node, raw["services"][name], values), shared)
         for name, node in tree["services"].items()
     }
     workspace = Workspace(root, str(tree.get("name", root.name)), instance, services)
@@ -183,7 +173,7 @@ def _refuse_unknown_services(tree: compose.Tree) -> None:
 
 
 def _service(
-    root: Path, name: str, node: compose.Tree, raw: compose.Tree, shared: Mapping[str, str]
+    root: Path, name: str, node: compose.Tree, ports: Iterable[Port], shared: Mapping[str, str]
 ) -> Service:
     extension = node.get("x-groundplan") or {}
     limits = (((node.get("deploy") or {}).get("resources") or {}).get("limits")) or {}
@@ -195,7 +185,7 @@ def _service(
         context=(root / context).resolve() if context else None,
         command=_words(node.get("command")),
         environment=_environment(root, name, node, shared),
-        ports=tuple(_ports(name, node, raw)),
+        ports=tuple(ports),
         mounts=tuple(_mount(root, item) for item in node.get("volumes") or []),
         depends_on=_dependencies(node.get("depends_on")),
         healthcheck=_healthcheck(node.get("healthcheck")),
@@ -213,7 +203,7 @@ def _environment(
     root: Path, name: str, node: compose.Tree, shared: Mapping[str, str]
 ) -> dict[str, str]:
     values: dict[str, str] = {}
-    for item in _as_list(node.get("env_file")):
+    for item in compose.as_list(node.get("env_file")):
         path = root / (item["path"] if isinstance(item, dict) else item)
         if path == root / "config" / ".env":
             values.update(shared)
@@ -228,14 +218,19 @@ def _environment(
     return values
 
 
-def _ports(name: str, node: compose.Tree, raw: compose.Tree) -> Iterable[Port]:
-    seen: set[int] = set()
-    for item, original in zip(node.get("ports") or [], raw.get("ports") or [], strict=True):
-        port = _port(name, item, original)
-        seen.add(port.target)
-        yield port
+def _ports(
+    name: str, node: compose.Tree, raw: compose.Tree, variables: Mapping[str, str]
+) -> Iterable[Port]:
+    """The ports of `node`; `raw` is the same node with its variables still in it."""
+    seen: set[tuple[int, int | None]] = set()
+    for original in raw.get("ports") or []:
+        port = _port(name, compose.interpolate(original, variables, Path(FILES[0])), original)
+        if (port.target, port.published) not in seen:
+            seen.add((port.target, port.published))
+            yield port
+    targets = {target for target, _ in seen}
     for item in node.get("expose") or []:
-        if int(item) not in seen:
+        if int(item) not in targets:
             yield Port(int(item))
 
 
@@ -276,9 +271,9 @@ def _dependencies(node: Any) -> dict[str, str]:
 
 
 def _healthcheck(node: Any) -> Healthcheck | None:
-    if not node or node.get("disable"):
+    test = node.get("test", []) if node else []
+    if not node or node.get("disable") or test == ["NONE"]:
         return None
-    test = node.get("test", [])
     return Healthcheck(
         test=("CMD-SHELL", test) if isinstance(test, str) else tuple(test),
         interval=duration(node.get("interval", "30s")),
@@ -316,7 +311,7 @@ def duration(text: object) -> float:
     """Seconds in a Compose duration such as "1m30s" or "500ms"."""
     value = str(text)
     parts = _DURATION.findall(value)
-    if "".join(number + unit for number, unit in parts) != value:
+    if "".join(number + unit for number, unit in parts) != value or not parts:
         raise UserError(f"{value!r} is no duration.", hint="Write 30s, 1m30s or 500ms.")
     return sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
 
@@ -327,12 +322,6 @@ def _words(value: Any) -> tuple[str, ...]:
     return (
         tuple(shlex.split(value)) if isinstance(value, str) else tuple(str(word) for word in value)
     )
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _scalar(value: Any) -> str:

@@ -85,7 +85,7 @@ def stream(
         text=True,
     ) as process:
         _running.add(process)
-        last: deque[str] = deque(maxlen=8)
+        last: deque[str] = deque(maxlen=20)
         for line in process.stdout or ():
             last.append(line.rstrip())
             yield last[-1]

@@ -41,9 +41,13 @@ class Packages:
     @property
     def libraries(self) -> str:
         """LD_LIBRARY_PATH of the unpacked programs."""
-        triplets = sorted({path.parent for path in self.target.glob("usr/lib/*-linux-gnu*/*.so*")})
-        nested = sorted({path.parent for path in self.target.glob("lib/*-linux-gnu*/*.so*")})
-        return ":".join(map(str, triplets + nested))
+        patterns = (
+            "usr/lib/*-linux-gnu*/*.so*",
+            "lib/*-linux-gnu*/*.so*",
+            "usr/lib/*-linux-gnu*/*/*.so*",
+        )
+        found = (path.parent for pattern in patterns for path in self.target.glob(pattern))
+        return ":".join(map(str, dict.fromkeys(found)))
 
     def fetch(self, report: cache.Report) -> None:
         """Download and unpack the packages unless they are there."""

@@ -1,7 +1,10 @@
 """Ways to see whether a process is ready to serve."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -81,19 +84,23 @@ class CommandProbe:
 
     async def check(self) -> str | None:
         """Why the service is not ready, or None."""
-        process = await asyncio.create_subprocess_exec(
-            *self.argv,
-            env=dict(self.environment),
-            cwd=self.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.argv,
+                env=dict(self.environment),
+                cwd=self.cwd,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return f"{self.argv[0]} can't be run: {error.strerror}"
         try:
             output, _ = await process.communicate()
         finally:
-            if process.returncode is None:
-                process.kill()
+            with suppress(ProcessLookupError):  # ends what the command left behind
+                os.killpg(process.pid, signal.SIGKILL)
         text = output.decode(errors="replace").strip().splitlines()
         return (
             None

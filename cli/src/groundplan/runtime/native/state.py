@@ -71,12 +71,11 @@ class StateFile:
         """Become the one supervisor of this instance; False if there is one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         stream = self._lock_file.open("a")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(stream):
             stream.close()
             return False
         self._lock = stream
+        self.write(SystemState(supervisor=os.getpid(), started=time.time()))
         return True
 
     def release(self) -> None:
@@ -129,6 +128,18 @@ class StateFile:
                 return False
             time.sleep(0.02)
         return True
+
+
+def _lock(stream: IO[str]) -> bool:
+    """Try for 0.2 s to lock a file, since a look by `is_supervised` locks it for a moment."""
+    for _ in range(20):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
 
 
 def strays(folder: Path) -> list[int]:

@@ -28,7 +28,7 @@ from groundplan.runtime.native.requirements import Requirement
 from groundplan.runtime.native.state import ServiceState, StateFile, SystemState
 
 _START_ATTEMPTS = 3
-_MINIMUM_START_TIME = 60.0
+_MINIMUM_START_TIME = 60.0  # of a service that states no start_period
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.5, 30.0
 _STABLE_AFTER = 60.0
 _START_INTERVAL = 0.1
@@ -237,9 +237,10 @@ class Supervisor:
             self._become_ready(unit, State.HEALTHY)
             await asyncio.Event().wait()
         check = unit.service.healthcheck or Healthcheck()
-        deadline = time.monotonic() + max(
-            _MINIMUM_START_TIME, check.start_period + check.interval * check.retries
-        )
+        start_time = check.start_period + check.interval * check.retries
+        if not check.start_period:
+            start_time = max(start_time, _MINIMUM_START_TIME)
+        deadline = time.monotonic() + start_time
         while why := await self._probe(launch, check):
             if time.monotonic() > deadline:
                 return f"It was not ready after {time.monotonic() - unit.began:.0f} s: {why}."

@@ -23,6 +23,9 @@ class _Source:
                 why="The native runtime does not read Dockerfiles.",
                 hint="Give its `command` in docker-compose.development.yml.",
             )
+        for mount in service.mounts:
+            if mount.source and not mount.is_bind:
+                site.addresses.volume(service, mount.target).mkdir(parents=True, exist_ok=True)
         environment = environment_of(service, site)
         return Launch(
             argv=tuple(site.addresses.translate(word, service) for word in service.command),
