@@ -1,0 +1,72 @@
+"""Takes the pictures of the running system that the README and the docs show.
+
+Run it with the system up and some users in it: .venv/bin/python docs/screenshots.py
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS.parent / "bench"))
+
+from dotenv import dotenv_values  # noqa: E402 - after the path of the measurements
+from system import ROOT, services  # noqa: E402
+
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+
+
+def main() -> None:
+    """Write docs/images/PAGE-SIZE-SCHEME.png for each page, size and colour scheme."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for size in SIZES:
+            for scheme in ("light", "dark"):
+                take(browser, size, scheme)
+        browser.close()
+
+
+def take(browser: Browser, size: str, scheme: str) -> None:
+    """Walk through the pages at one size, in one colour scheme."""
+    width, height = SIZES[size]
+    page = browser.new_page(
+        base_url=services()["frontend"]["url"],
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+
+    def shoot(name: str) -> None:
+        page.screenshot(path=DOCS / "images" / f"{name}-{size}-{scheme}.png")
+
+    page.goto("/")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    shoot("sign-in")
+    sign_in(page)
+    page.get_by_role("link", name="Users").first.click()
+    expect(page.get_by_role("cell").first).to_be_visible()
+    shoot("users")
+    page.get_by_role("button", name="New user").click()
+    shoot("new-user")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.get_by_role("link", name="Exports").first.click()
+    page.get_by_role("button", name="Start export").click()
+    expect(page.get_by_role("progressbar").first).to_be_visible()
+    shoot("exports")
+    page.close()
+
+
+def sign_in(page: Page) -> None:
+    """Sign in as the first user."""
+    settings = dotenv_values(ROOT / "config" / ".env")
+    page.get_by_role("textbox", name="Email").fill(settings["ADMIN_EMAIL"] or "")
+    page.get_by_label("Password", exact=True).fill(settings["ADMIN_PASSWORD"] or "")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="Users").first).to_be_visible()
+
+
+if __name__ == "__main__":
+    main()
