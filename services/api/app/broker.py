@@ -1,0 +1,131 @@
+"""RabbitMQ: the names of the topology, and a publisher with confirms.
+
+The worker declares the same topology (services/worker); whoever comes first makes it.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from app.settings import Settings, split_address
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+
+ROUTING_KEY = "jobs"
+DELIVERY_LIMIT = 20
+CONNECT_TIMEOUT_S = 5
+CONFIRM_TIMEOUT_S = 5
+CLOSE_TIMEOUT_S = 1
+HEARTBEAT_S = 10
+
+
+class BrokerUnavailableError(Exception):
+    """RabbitMQ does not answer."""
+
+
+class PublishError(Exception):
+    """RabbitMQ answered, and did not take the message."""
+
+
+class Publisher:
+    """Publishes persistent messages on a connection of its own; never consumes."""
+
+    def __init__(self, settings: Settings) -> None:
+        host, port = split_address(settings.rabbitmq_address)
+        user = quote(settings.rabbitmq_default_user, safe="")
+        password = quote(settings.rabbitmq_default_pass.get_secret_value(), safe="")
+        self._url = f"amqp://{user}:{password}@{host}:{port}/?heartbeat={HEARTBEAT_S}"
+        self._name = settings.job_queue
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._exchange: AbstractExchange | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be published right now."""
+        return (
+            self._connection is not None
+            and not self._connection.is_closed
+            and self._channel is not None
+            and not self._channel.is_closed
+        )
+
+    async def connect(self) -> None:
+        """Connect and declare the topology; raises BrokerUnavailableError."""
+        # Imported late: the API serves requests before it needs the broker.
+        import aio_pika  # noqa: PLC0415 - see above
+
+        await self.close()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                self._connection = await aio_pika.connect(self._url)
+                self._channel = await self._connection.channel(on_return_raises=True)
+                self._exchange = await _declare(self._channel, self._name)
+        except (*aio_pika.exceptions.CONNECTION_EXCEPTIONS, TimeoutError) as error:
+            await self.close()
+            raise BrokerUnavailableError(str(error) or type(error).__name__) from error
+
+    async def publish(
+        self, message_id: str, message: Mapping[str, Any], headers: Mapping[str, str], key: str
+    ) -> None:
+        """Return once the broker has the message safe.
+
+        Raises PublishError when the broker returned or refused it, BrokerUnavailableError when
+        nobody knows what became of it.
+        """
+        import aio_pika  # noqa: PLC0415 - see connect
+
+        if self._exchange is None:
+            raise BrokerUnavailableError("not connected")
+        envelope = aio_pika.Message(
+            json.dumps(message).encode(),
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=message_id,
+            type=message["type"],
+            headers=dict(headers),
+        )
+        try:
+            await self._exchange.publish(envelope, key, timeout=CONFIRM_TIMEOUT_S)
+        except aio_pika.exceptions.PublishError as error:
+            raise PublishError(f"no queue is bound to {self._name} with key {key}") from error
+        except aio_pika.exceptions.DeliveryError as error:
+            raise PublishError("the broker refused the message") from error
+        except (*aio_pika.exceptions.CONNECTION_EXCEPTIONS, TimeoutError) as error:
+            raise BrokerUnavailableError(str(error) or type(error).__name__) from error
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection = self._connection
+        self._connection = self._channel = self._exchange = None
+        if connection is not None:
+            with suppress(OSError, RuntimeError, TimeoutError):
+                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
+
+
+async def _declare(channel: "AbstractChannel", name: str) -> "AbstractExchange":
+    """Exchange and queue `name`, and `name`.dead for what the worker gives up."""
+    dead_name = f"{name}.dead"
+    dead_exchange = await channel.declare_exchange(dead_name, "fanout", durable=True)
+    dead_queue = await channel.declare_queue(
+        dead_name, durable=True, arguments={"x-queue-type": "quorum"}
+    )
+    await dead_queue.bind(dead_exchange)
+    exchange = await channel.declare_exchange(name, "direct", durable=True)
+    queue = await channel.declare_queue(
+        name,
+        durable=True,
+        arguments={
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": dead_name,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-delivery-limit": DELIVERY_LIMIT,
+        },
+    )
+    await queue.bind(exchange, ROUTING_KEY)
+    return exchange

@@ -1,0 +1,90 @@
+"""Bodies and queries of the job routes."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.core.pagination import CursorText, Limit
+from app.export.schemas import ExportParams
+from app.job.domain import JobStatus
+from app.job.models import Job
+
+
+class JobProgress(BaseModel):
+    """Rows done and to do; `total` is null while nobody knows."""
+
+    done: int
+    total: int | None
+
+
+class JobResult(BaseModel):
+    """The file that a job made."""
+
+    filename: str
+    content_type: str
+    rows: int
+    bytes: int
+
+
+class JobOut(BaseModel):
+    """A job."""
+
+    id: UUID
+    type: str
+    params: ExportParams
+    status: JobStatus
+    progress: JobProgress
+    attempts: int
+    cancel_requested: bool
+    error: str | None = Field(description="Why the last attempt failed")
+    result: JobResult | None
+    requested_by: UUID
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def from_row(cls, job: Job) -> Self:
+        """Build it from a row of the table."""
+        return cls(
+            id=job.id,
+            type=job.type,
+            # Not validated: a row that another version wrote must not break the list.
+            params=ExportParams.model_construct(**job.params),
+            status=JobStatus(job.status),
+            progress=JobProgress(done=job.progress_done, total=job.progress_total),
+            attempts=job.attempts,
+            cancel_requested=job.cancel_requested,
+            error=job.error,
+            result=JobResult.model_validate(job.result) if job.result else None,
+            requested_by=job.requested_by,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+        )
+
+
+class JobPage(BaseModel):
+    """One page of jobs, newest first."""
+
+    items: list[JobOut]
+    next_cursor: str | None
+
+
+class JobQuery(BaseModel):
+    """What a list of jobs is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: JobStatus | None = None
+    limit: Limit = 50
+    cursor: CursorText = None
+
+
+class Download(BaseModel):
+    """Where the file is."""
+
+    url: str
+    expires_at: datetime

@@ -1,0 +1,125 @@
+"""The composition root: puts the app together."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from app.auth.endpoints import router as auth_router
+from app.core.handlers import add_handlers
+from app.core.logging import configure_logging
+from app.core.middleware import RequestMiddleware
+from app.event.endpoints import router as event_router
+from app.export.endpoints import router as export_router
+from app.job.endpoints import router as job_router
+from app.openapi import install_openapi, operation_id
+from app.resources import Resources
+from app.role.endpoints import router as role_router
+from app.settings import Settings, get_settings
+from app.system.endpoints import probes
+from app.system.endpoints import router as system_router
+from app.user.endpoints import router as user_router
+from app.version import VERSION
+
+PREFIX = "/api/v1"
+ROUTERS = (
+    auth_router,
+    user_router,
+    role_router,
+    export_router,
+    job_router,
+    event_router,
+    system_router,
+)
+EXPOSED_HEADERS = [
+    "Cache-Status",
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit",
+    "Retry-After",
+    "X-Request-ID",
+]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The API, connected to nothing until it starts."""
+    settings = settings or get_settings()
+    configure_logging(settings.log_level)
+    app = FastAPI(
+        title="Groundplan API",
+        version=VERSION,
+        lifespan=_lifespan,
+        docs_url="/docs" if settings.development else None,
+        openapi_url="/openapi.json" if settings.development else None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+    )
+    app.state.resources = Resources(settings)
+    add_handlers(app)
+    app.include_router(probes)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    install_openapi(app)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[settings.frontend_url],
+        allow_credentials=True,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+        expose_headers=EXPOSED_HEADERS,
+    )
+    app.add_middleware(RequestMiddleware, development=settings.development)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    resources: Resources = app.state.resources
+    resources.listener.on("job_changed", resources.events.job_changed)
+    resources.listener.on("outbox_added", lambda _: resources.relay.wake())
+    resources.listener.on_connect(resources.events.restart_all)
+    resources.listener.on_connect(resources.relay.wake)
+    loops = (
+        resources.cache.keep_repairing,
+        resources.listener.run,
+        resources.events.run,
+        resources.relay.run,
+        resources.sweeper.run,
+    )
+    tasks = [asyncio.create_task(loop()) for loop in loops]
+    with _at_stop_signal(resources.events.close):
+        yield
+    resources.events.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await resources.close()
+
+
+@contextmanager
+def _at_stop_signal(action: Callable[[], None]) -> Iterator[None]:
+    """Do `action` when the process is told to stop, before the server's own handler runs.
+
+    The server ends the lifespan only once all responses have ended, which streams never do.
+    """
+    loop = asyncio.get_running_loop()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(action)
+        handler = previous[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in previous:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

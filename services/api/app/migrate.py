@@ -1,0 +1,127 @@
+"""Brings the database to head and creates the roles and the first user: `python -m app.migrate`."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, exists, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.auth.domain import check_password
+from app.auth.passwords import hash_password
+from app.database import Database, is_outage
+from app.role.domain import ADMIN, BUILT_IN_ROLES
+from app.role.models import Role
+from app.settings import Settings, settings_or_exit
+from app.user.models import User
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+# Any number, the same in every process: whoever holds it migrates, the others wait.
+LOCK_KEY = 7_203_641
+WAIT_S = 30.0
+RETRY_S = 0.2
+
+
+def say(line: str) -> None:
+    """Tell the person who runs the command."""
+    print(line, flush=True)  # noqa: T201 - the output of a command
+
+
+async def migrate(settings: Settings) -> None:
+    """Do everything in one transaction: it is all there, or nothing is."""
+    database = Database(settings)
+    try:
+        await _wait_for(database)
+        async with database.engine.begin() as connection:
+            await connection.execute(text("SET LOCAL statement_timeout = 0"))
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+            await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+            before, after = await connection.run_sync(_upgrade)
+            say(f"schema: at {after}" if before == after else f"schema: {before} -> {after}")
+            await _create_roles(connection)
+            await _create_first_user(connection, settings)
+    finally:
+        await database.close()
+
+
+async def _wait_for(database: Database) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            async with database.read() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Exception as error:
+            if not is_outage(error) or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(RETRY_S)
+        else:
+            return
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str | None]:
+    """Upgrade to head; returns the revision before and after."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    before = MigrationContext.configure(connection).get_current_revision()
+    command.upgrade(config, "head")
+    return before, MigrationContext.configure(connection).get_current_revision()
+
+
+async def _create_roles(connection: AsyncConnection) -> None:
+    for name, (description, permissions) in BUILT_IN_ROLES.items():
+        await connection.execute(
+            upsert(Role)
+            .values(name=name, description=description, permissions=list(permissions))
+            .on_conflict_do_nothing()
+        )
+    # A new version may bring new permissions.
+    every = list(BUILT_IN_ROLES[ADMIN][1])
+    await connection.execute(update(Role).where(Role.name == ADMIN).values(permissions=every))
+    say(f"roles: {', '.join(BUILT_IN_ROLES)}")
+
+
+async def _create_first_user(connection: AsyncConnection, settings: Settings) -> None:
+    """Only while there is no admin: a renamed or deactivated first user must not come back."""
+    is_admin = exists().where(User.role_id == Role.id, Role.name == ADMIN)
+    taken = exists().where(func.lower(User.email) == settings.admin_email.lower())
+    if await connection.scalar(select(is_admin | taken)):
+        say("first user: exists")
+        return
+    role_id = select(Role.id).where(Role.name == ADMIN).scalar_subquery()
+    password_hash = hash_password(check_password(settings.admin_password.get_secret_value()))
+    await connection.execute(
+        insert(User).values(
+            email=settings.admin_email.lower(),
+            name="Admin",
+            password_hash=password_hash,
+            role_id=role_id,
+        )
+    )
+    say(f"first user: {settings.admin_email} created")
+
+
+def main() -> int:
+    """Run the command; exit code 1 and one line when it fails."""
+    settings = settings_or_exit()
+    try:
+        asyncio.run(migrate(settings))
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        print(  # noqa: T201 - the output of a command
+            f"error: PostgreSQL at {settings.postgres_address} did not answer for {WAIT_S:.0f} s: "
+            f"{error}",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

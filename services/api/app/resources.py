@@ -1,0 +1,56 @@
+"""What the process holds for its whole life; built once by `create_app`."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from app.auth.authenticator import Authenticator
+from app.auth.passwords import PasswordHasher
+from app.auth.repository import AuthRepository
+from app.auth.sessions import SessionStore
+from app.auth.tokens import AccessTokens
+from app.cache import Cache
+from app.core.rate_limit import RateLimiter
+from app.database import Database
+from app.event.hub import EventHub
+from app.job.relay import Relay
+from app.job.sweeper import Sweeper
+from app.listener import Listener
+from app.settings import Settings
+from app.storage import Storage
+from app.user.cache import UserListCache
+
+
+class Resources:
+    """Clients and helpers shared by all requests. Making it connects to nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings)
+        self.cache = Cache(settings)
+        self.storage = Storage(settings)
+        self.rate_limiter = RateLimiter(self.cache)
+        self.passwords = PasswordHasher(settings.password_queue_size)
+        self.tokens = AccessTokens(settings.jwt_secret.get_secret_value())
+        self.sessions = SessionStore(self.cache)
+        self.accounts = AuthRepository(self.database)
+        self.authenticator = Authenticator(self.tokens, self.sessions, self.accounts)
+        self.user_lists = UserListCache(self.cache)
+        self.listener = Listener(settings)
+        self.events = EventHub(self.database)
+        self.relay = Relay(settings, self.database)
+        self.sweeper = Sweeper(self.database)
+
+    async def close(self) -> None:
+        """Close every connection and thread."""
+        self.passwords.close()
+        await self.cache.close()
+        await self.database.close()
+
+
+def get_resources(request: Request) -> Resources:
+    """The resources of the app that serves this request."""
+    return cast("Resources", request.app.state.resources)
+
+
+CurrentResources = Annotated[Resources, Depends(get_resources)]

@@ -1,0 +1,114 @@
+"""What all tests share: settings of their own, a database each worker, and a running API."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import httpx2 as httpx
+import pytest
+
+from app.settings import Settings
+from tests import database, servers
+from tests.people import People
+from tests.running import Api, run_api
+
+TEMPLATE = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Migrate the template once: in the process that starts the workers, or the only one."""
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.stash[TEMPLATE] = asyncio.run(database.create_template(base_settings()))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    if TEMPLATE in config.stash:
+        asyncio.run(database.drop(base_settings(), config.stash[TEMPLATE]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each worker of pytest-xdist where the template is."""
+    node.workerinput["template"] = node.config.stash[TEMPLATE]
+
+
+def template_of(config: pytest.Config) -> str:
+    """Name of the migrated database."""
+    worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    return worker_input["template"] if worker_input else config.stash[TEMPLATE]
+
+
+def base_settings() -> Settings:
+    """Settings as the environment has them, with limits that no test meets by accident."""
+    return Settings(
+        environment="development",
+        log_level="WARNING",
+        rate_limit_default="100000/minute",
+        rate_limit_login="100000/minute",
+        rate_limit_login_address="100000/minute",
+    )
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """All tests of a worker share one event loop."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def settings(request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
+    """Settings with a database, Redis keys and queues of this worker alone."""
+    base = base_settings()
+    name = await database.create_copy(base, template_of(request.config))
+    settings = base.model_copy(
+        update={"postgres_db": name, "redis_prefix": f"{name}:", "job_queue": name}
+    )
+    yield settings
+    await database.drop(base, name)
+    await servers.delete_keys(settings)
+    await servers.delete_queues(settings)
+
+
+@pytest.fixture(scope="session")
+async def api(settings: Settings) -> AsyncIterator[Api]:
+    """The API that most tests talk to."""
+    async with run_api(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def people(api: Api) -> People:
+    """Makes users in the database of `api`."""
+    return People(api)
+
+
+@pytest.fixture
+async def admin(people: People) -> AsyncIterator[httpx.AsyncClient]:
+    """A client who may do everything."""
+    async with (await people.create("admin")).client() as client:
+        yield client
+
+
+@pytest.fixture
+async def own_settings(
+    settings: Settings, request: pytest.FixtureRequest
+) -> AsyncIterator[Settings]:
+    """Settings with a database and Redis keys of this test alone."""
+    name = await database.create_copy(settings, template_of(request.config))
+    own = settings.model_copy(
+        update={"postgres_db": name, "redis_prefix": f"{name}:", "job_queue": name}
+    )
+    yield own
+    await database.drop(settings, name)
+    await servers.delete_keys(own)
+    await servers.delete_queues(own)
+
+
+@pytest.fixture
+async def postgres(settings: Settings) -> AsyncIterator["asyncpg.Connection"]:
+    """A plain connection to the database of `api`."""
+    connection = await database.connect(settings, settings.postgres_db)
+    yield connection
+    await connection.close()

@@ -1,0 +1,62 @@
+"""An API that runs inside the test process, served by uvicorn on a free port."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import httpx2 as httpx
+import uvicorn
+from fastapi import FastAPI
+
+from app.__main__ import server_options
+from app.main import create_app
+from app.resources import Resources
+from app.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to pytest."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass
+class Api:
+    """A running API."""
+
+    app: FastAPI
+    url: str
+
+    @property
+    def resources(self) -> Resources:
+        """What the process of the API holds."""
+        resources = self.app.state.resources
+        assert isinstance(resources, Resources)
+        return resources
+
+    def client(self, token: str | None = None) -> httpx.AsyncClient:
+        """A client, signed in if it has a token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20)
+
+
+@asynccontextmanager
+async def run_api(settings: Settings) -> AsyncIterator[Api]:
+    """Serve an API with those settings."""
+    app = create_app(settings)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, **server_options(settings))
+    server = _Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not task.done(), "the API did not start"
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Api(app, f"http://127.0.0.1:{port}")
+    finally:
+        server.should_exit = True
+        app.state.resources.events.close()
+        await task

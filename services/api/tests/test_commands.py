@@ -1,0 +1,221 @@
+"""The commands: migrate, seed, openapi, and the server process itself."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from app import migrate as migration
+from app import seed
+from app.database import Base, Database
+from app.main import create_app
+from app.migrate import migrate
+from app.settings import Settings
+from tests import database
+from tests.people import People
+from tests.running import run_api
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+FOLDER = Path(__file__).parents[1]
+
+
+def environment_of(settings: Settings, **changes: str) -> dict[str, str]:
+    """Variables for a process with those settings."""
+    return {
+        **os.environ,
+        "POSTGRES_DB": settings.postgres_db,
+        "REDIS_PREFIX": settings.redis_prefix,
+        "JOB_QUEUE": settings.job_queue,
+        **changes,
+    }
+
+
+async def run(settings: Settings, *arguments: str) -> tuple[int, str]:
+    """Run a command to its end; returns its status and output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *arguments, cwd=FOLDER, env=environment_of(settings),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, out.decode()
+
+
+@pytest.fixture
+async def empty(settings: Settings) -> AsyncIterator[Settings]:
+    """Settings with a database that holds nothing yet."""
+    name = database.new_name()
+    await database.run_as_owner(settings, f"CREATE DATABASE {name}")
+    yield settings.model_copy(update={"postgres_db": name})
+    await database.drop(settings, name)
+
+
+async def test_migrate_by_many_at_once(empty: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three at once bring an empty database to head; one does it, the others find it done."""
+    await asyncio.gather(*(migrate(empty) for _ in range(3)))
+    output = capsys.readouterr().out.splitlines()
+    assert sorted(line for line in output if line.startswith("schema")) == [
+        "schema: None -> 0001", "schema: at 0001", "schema: at 0001",
+    ]  # fmt: skip
+    assert output.count(f"first user: {empty.admin_email} created") == 1
+    connection = await database.connect(empty, empty.postgres_db)
+    assert await connection.fetchval("SELECT count(*) FROM users") == 1
+    assert await connection.fetchval("SELECT count(*) FROM roles") == 3
+    await connection.close()
+
+
+async def test_migrate_brings_no_first_user_back(own_settings: Settings) -> None:
+    """While there is an admin, a first user who was renamed or deactivated is not made again."""
+    connection = await database.connect(own_settings, own_settings.postgres_db)
+    await connection.execute("UPDATE users SET email = 'renamed@example.com'")
+    await migrate(own_settings)
+    assert await connection.fetchval("SELECT count(*) FROM users") == 1
+    await connection.close()
+
+
+async def test_migrate_waits_for_the_database(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without PostgreSQL the command waits; when it does not come, it says so in one line."""
+    away = settings.model_copy(update={"postgres_address": "127.0.0.1:9"})
+    monkeypatch.setattr(migration, "WAIT_S", 1)
+    monkeypatch.setattr(migration, "settings_or_exit", lambda: away)
+    assert await asyncio.to_thread(migration.main) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: PostgreSQL at 127.0.0.1:9 did not answer for 1 s")
+    assert len(error.splitlines()) == 1
+
+
+async def test_models_match_the_migrations(own_settings: Settings) -> None:
+    """The migrations make just the tables, columns and indexes that the models describe."""
+    opened = Database(own_settings)
+    async with opened.engine.connect() as connection:
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), Base.metadata)
+        )
+    await opened.close()
+    assert differences == []
+
+
+async def test_seed_adds_up(own_settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seeding makes what is missing, nothing the second time, and the list shows it at once."""
+    async with run_api(own_settings) as api, (await People(api).create("admin")).client() as client:
+        await client.get("/api/v1/users")
+        status, out = await run(own_settings, "app.seed", "1000")
+        assert (status, "1,000 of 1,000" in out) == (0, True)
+        page = await client.get("/api/v1/users")
+        assert page.headers["cache-status"] == "groundplan; fwd=miss"
+        assert len(page.json()["items"]) == 50
+        await seed.seed(own_settings, 1000)
+        assert "1,000 made-up users are there already; none made" in capsys.readouterr().out
+        await seed.seed(own_settings, 1500)
+    connection = await database.connect(own_settings, own_settings.postgres_db)
+    seeded = await connection.fetch("SELECT * FROM users WHERE password_hash = '!seed'")
+    assert len(seeded) == 1500
+    assert len({row["email"] for row in seeded}) == 1500
+    assert len({row["name"] for row in seeded}) > 1000
+    assert all(row["email"].isascii() for row in seeded)
+    await connection.close()
+
+
+@pytest.mark.parametrize("number", ["", "0", "-5", "many", "1e6", "99999999999", "ten"])
+def test_seed_refuses_nonsense(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    """What is no sensible number is refused with a clear message."""
+    monkeypatch.setattr(sys, "argv", ["app.seed", number])
+    with pytest.raises(SystemExit, match="2"):
+        seed.main()
+    assert "whole number from 1 to" in capsys.readouterr().err
+
+
+def test_the_published_contract_is_current(settings: Settings) -> None:
+    """contracts/openapi.json is what `python -m app.openapi` writes today."""
+    published = json.loads((settings.contracts_dir / "openapi.json").read_text())
+    assert published == json.loads(json.dumps(create_app(settings).openapi()))
+
+
+@asynccontextmanager
+async def server_process(
+    settings: Settings,
+) -> AsyncIterator[tuple[Process, str]]:
+    """`python -m app` on a free port; yields the process and its URL."""
+    probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = probe.sockets[0].getsockname()[1]
+    probe.close()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app", cwd=FOLDER,
+        env=environment_of(settings, PORT=str(port)),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await eventually(lambda: _answers(url), within_s=30)
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"{url}/healthz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def test_the_server_stops_at_once_with_streams_open(own_settings: Settings) -> None:
+    """On SIGTERM open event streams end at once and the process with them, cleanly."""
+    async with run_api(own_settings) as api:
+        person = await People(api).create("admin")
+    async with server_process(own_settings) as (process, url):
+        async with (
+            httpx.AsyncClient(
+                base_url=url, headers={"Authorization": f"Bearer {person.token}"}
+            ) as client,
+            client.stream("GET", "/api/v1/events", timeout=30) as response,
+        ):
+            lines = response.aiter_lines()
+            assert await anext(lines) == "event: ready"
+            started = asyncio.get_running_loop().time()
+            process.send_signal(signal.SIGTERM)
+            async for _ in lines:
+                pass
+            assert asyncio.get_running_loop().time() - started < 2
+        await asyncio.wait_for(process.wait(), 5)
+        assert asyncio.get_running_loop().time() - started < 4
+    assert process.stdout is not None
+    log = (await process.stdout.read()).decode()
+    assert "Application shutdown complete" in log
+    assert '"path": "/api/v1/events"' in log
+    assert "Traceback" not in log
+    assert person.token not in log
+
+
+async def test_the_server_logs_json_lines_with_the_request_id(own_settings: Settings) -> None:
+    """Each request is one JSON line with its id, except for health checks."""
+    async with server_process(own_settings) as (process, url):
+        async with httpx.AsyncClient(base_url=url) as client:
+            await client.get("/healthz")
+            await client.get("/nope?token=secret", headers={"X-Request-ID": "my-request"})
+        process.terminate()
+        assert process.stdout is not None
+        log = (await process.stdout.read()).decode()
+    lines = [json.loads(line) for line in log.splitlines()]
+    handled = [line for line in lines if line["event"] == "request.handled"]
+    assert [line["path"] for line in handled] == ["/nope"]
+    assert handled[0]["request_id"] == "my-request"
+    assert handled[0]["status"] == 404
+    assert "secret" not in log

@@ -1,0 +1,239 @@
+"""The event stream."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx2 as httpx
+import pytest
+
+from app.event.hub import QUEUE_SIZE, READY, Subscription
+from app.event.service import CHECK_S
+from app.settings import Settings
+from tests.jobs import claim, create_job, set_job
+from tests.people import People, Person
+from tests.proxy import Proxy
+from tests.running import Api, run_api
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Stream:
+    """Events of one client, as they come."""
+
+    events: asyncio.Queue[tuple[str, Any]] = field(default_factory=asyncio.Queue)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def next(self, within_s: float = 5) -> tuple[str, Any]:
+        """The next event: its name and data."""
+        return await asyncio.wait_for(self.events.get(), within_s)
+
+    async def job(self, job_id: str, status: str, within_s: float = 5) -> dict[str, Any]:
+        """Wait until the stream tells that the job has that status."""
+
+        async def wait() -> dict[str, Any]:
+            while True:
+                name, data = await self.events.get()
+                if name == "job" and data["id"] == job_id and data["status"] == status:
+                    found: dict[str, Any] = data
+                    return found
+
+        return await asyncio.wait_for(wait(), within_s)
+
+
+@asynccontextmanager
+async def streaming(person: Person, api: Api | None = None) -> AsyncIterator[Stream]:
+    """A stream that a client of that person reads, after its `ready`."""
+    stream, host = Stream(), api or person.api
+    task = asyncio.create_task(_read(host.client(person.token), stream))
+    try:
+        assert await stream.next() == ("ready", {})
+        yield stream
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _read(client: httpx.AsyncClient, stream: Stream) -> None:
+    async with client, client.stream("GET", "/api/v1/events", timeout=None) as response:
+        assert response.status_code == 200
+        name = ""
+        async for line in response.aiter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                stream.events.put_nowait((name, json.loads(line.removeprefix("data: "))))
+    stream.ended.set()
+
+
+async def test_stream_is_not_buffered_or_cached(admin: httpx.AsyncClient) -> None:
+    """The stream has the headers that keep caches and proxies from holding it back."""
+    async with admin.stream("GET", "/api/v1/events") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-accel-buffering"] == "no"
+
+
+async def test_changes_arrive_as_the_job_is_now(
+    people: People, postgres: "asyncpg.Connection"
+) -> None:
+    """A stream begins with `ready` and tells each change of a job with the job as GET shows it."""
+    person = await people.create("manager")
+    async with streaming(person) as stream, person.client() as client:
+        job = await create_job(client)
+        assert await stream.job(job["id"], "queued") == job
+        await claim(postgres, job["id"])
+        await set_job(postgres, job["id"], progress_done=5, progress_total=10)
+        running = await stream.job(job["id"], "running")
+        while running["progress"]["done"] != 5:
+            running = await stream.job(job["id"], "running")
+        assert running == (await client.get(f"/api/v1/jobs/{job['id']}")).json()
+        await set_job(postgres, job["id"], status="failed", error="no luck")
+        assert (await stream.job(job["id"], "failed"))["error"] == "no luck"
+
+
+async def test_heartbeats_make_no_noise(people: People, postgres: "asyncpg.Connection") -> None:
+    """A worker that extends its lease sends no event."""
+    person = await people.create("manager")
+    async with streaming(person) as stream, person.client() as client:
+        job = await create_job(client)
+        await claim(postgres, job["id"])
+        await stream.job(job["id"], "running")
+        await postgres.execute(
+            "UPDATE jobs SET lease_expires_at = now() + interval '15 s' WHERE id = $1", job["id"]
+        )
+        await set_job(postgres, job["id"], status="succeeded")
+        assert (await stream.next())[1]["status"] == "succeeded"
+
+
+async def test_streams_tell_only_what_one_may_see(people: People) -> None:
+    """Others' jobs are told only to those with job:read_all."""
+    permissions = ("export:create", "job:read")
+    mine, other = await people.create_with(*permissions), await people.create_with(*permissions)
+    manager = await people.create("manager")
+    async with streaming(mine) as me, streaming(other) as them, streaming(manager) as all_jobs:
+        async with mine.client() as client:
+            job = await create_job(client)
+        async with other.client() as client:
+            theirs = await create_job(client)
+        await all_jobs.job(job["id"], "queued")
+        await me.job(job["id"], "queued")
+        assert (await them.next())[1]["id"] == theirs["id"]
+
+
+async def test_events_are_quick(people: People, postgres: "asyncpg.Connection") -> None:
+    """From the worker's COMMIT to the client it takes less than 100 ms, 95 times of 100."""
+    person = await people.create("manager")
+    latencies = []
+    async with streaming(person) as stream, person.client() as client:
+        job = await create_job(client)
+        await stream.job(job["id"], "queued")
+        await claim(postgres, job["id"])
+        await stream.job(job["id"], "running")
+        for number in range(1, 51):
+            await set_job(postgres, job["id"], progress_done=number)
+            committed = time.perf_counter()
+            _, data = await stream.next()
+            latencies.append(time.perf_counter() - committed)
+            assert data["progress"]["done"] == number
+    assert sorted(latencies)[47] < 0.1, latencies
+
+
+async def test_streams_hold_no_database_connection(api: Api, people: People) -> None:
+    """More streams than the pool has connections are served, and requests beside them."""
+    person = await people.create("manager")
+    async with asyncio.TaskGroup() as group:
+        done = asyncio.Event()
+        ready = [0]
+
+        async def stay() -> None:
+            async with streaming(person) as stream:
+                ready[0] += 1
+                await done.wait()
+                assert stream.events.empty()
+
+        async def all_ready() -> bool:
+            return ready[0] == 60
+
+        for _ in range(60):
+            group.create_task(stay())
+        await eventually(all_ready)
+        async with person.client() as client:
+            assert (await client.get("/api/v1/jobs")).status_code == 200
+        pool = api.resources.database.engine.pool
+        assert pool.checkedout() <= 2  # type: ignore[attr-defined] # QueuePool has it
+        done.set()
+
+
+async def test_a_stream_ends_with_its_session(people: People) -> None:
+    """A few seconds after logout the stream of that session ends."""
+    person = await people.create("manager")
+    async with streaming(person) as stream:
+        async with person.client() as client:
+            await client.post("/api/v1/auth/logout")
+        await asyncio.wait_for(stream.ended.wait(), CHECK_S + 3)
+
+
+async def test_a_stream_ends_with_its_token(people: People, api: Api) -> None:
+    """A stream does not outlive the access token that opened it."""
+    person = await people.create("manager")
+    tokens = api.resources.tokens
+    real = tokens.issue(person.id, uuid4(), 1)
+    claims = tokens.verify(real)
+    object.__setattr__(claims, "expires_at", int(time.time()) + 2)
+    async with streaming(Person(api, person.id, person.email, real)) as stream:
+        await asyncio.wait_for(stream.ended.wait(), CHECK_S + 3)
+
+
+async def test_clients_refetch_after_an_outage(own_settings: Settings) -> None:
+    """When the connection for notifications was away, `ready` tells the client to fetch again."""
+    async with Proxy(own_settings.postgres_address) as proxy:
+        behind = own_settings.model_copy(update={"postgres_address": proxy.address})
+        async with run_api(behind) as api:
+            person = await People(api).create("manager")
+            async with streaming(person) as stream, person.client() as client:
+                await proxy.cut()
+                await asyncio.sleep(0.2)
+                await proxy.restore()
+                assert await stream.next(within_s=5) == ("ready", {})
+                job_id = await eventually(lambda: _created(client))
+                assert job_id
+                await stream.job(job_id, "queued")
+
+
+async def _created(client: httpx.AsyncClient) -> str | None:
+    response = await client.post("/api/v1/export", json={"type": "users"})
+    return str(response.json()["id"]) if response.status_code == 202 else None
+
+
+async def test_slow_readers_are_told_to_refetch(people: People) -> None:
+    """Who reads too slowly loses what waits, gets `ready` instead, and holds no memory."""
+    principal = await _principal(people)
+    subscription = Subscription(principal)
+    assert await subscription.take(1) == READY
+    for number in range(QUEUE_SIZE):
+        subscription.offer(b"event %d\n" % number)
+    subscription.offer(b"one too many\n")
+    subscription.offer(b"after that\n")
+    assert await subscription.take(1) == READY + b"after that\n"
+
+
+async def _principal(people: People) -> Any:
+    person = await people.create("manager")
+    principal, _ = await person.api.resources.authenticator.authenticate(person.token)
+    return principal
+
+
+async def test_streams_need_permission(people: People) -> None:
+    """Without job:read there is no stream."""
+    person = await people.create_with("user:read")
+    async with person.client() as client:
+        assert (await client.get("/api/v1/events")).status_code == 403

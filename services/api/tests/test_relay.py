@@ -1,0 +1,215 @@
+"""From the outbox to the broker, whatever breaks on the way."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx2 as httpx
+import jsonschema
+import pytest
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from app.settings import Settings
+from tests import database, servers
+from tests.jobs import create_job
+from tests.people import People
+from tests.proxy import Proxy
+from tests.running import run_api
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Broker:
+    """What a test sees of RabbitMQ."""
+
+    channel: AbstractChannel
+    name: str
+
+    async def take(self, count: int, within_s: float = 15) -> list[AbstractIncomingMessage]:
+        """Wait for that many messages and take them."""
+        queue = await self.channel.get_queue(self.name, ensure=False)
+        messages: list[AbstractIncomingMessage] = []
+
+        async def enough() -> bool:
+            while message := await queue.get(fail=False, no_ack=True):
+                messages.append(message)
+            return len(messages) >= count
+
+        await eventually(enough, within_s)
+        return messages
+
+
+@pytest.fixture
+async def broker(own_settings: Settings) -> AsyncIterator[Broker]:
+    """A connection to RabbitMQ past any proxy."""
+    async with await servers.broker_connection(own_settings) as connection:
+        yield Broker(await connection.channel(), own_settings.job_queue)
+
+
+@pytest.fixture
+async def own_postgres(own_settings: Settings) -> AsyncIterator["asyncpg.Connection"]:
+    """A connection to the database of this test, past any proxy."""
+    connection = await database.connect(own_settings, own_settings.postgres_db)
+    yield connection
+    await connection.close()
+
+
+def job_ids(messages: list[AbstractIncomingMessage]) -> list[str]:
+    """The jobs that the messages are about."""
+    return [json.loads(message.body)["job_id"] for message in messages]
+
+
+async def test_messages_match_the_contract(own_settings: Settings, broker: Broker) -> None:
+    """A message is persistent JSON, valid against the contract, with id, type and trace context."""
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with run_api(own_settings) as api:
+        async with (await People(api).create("admin")).client() as client:
+            client.headers["traceparent"] = trace
+            job = await create_job(client)
+        (message,) = await broker.take(1)
+    contract: dict[str, Any] = json.loads(
+        (own_settings.contracts_dir / "job-message.schema.json").read_text()
+    )
+    jsonschema.Draft202012Validator(
+        contract, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    ).validate(json.loads(message.body))
+    assert job_ids([message]) == [job["id"]]
+    assert message.content_type == "application/json"
+    assert message.delivery_mode == 2
+    assert message.message_id
+    assert message.type == "export"
+    assert message.headers["traceparent"] == trace
+
+
+async def test_the_outbox_empties(
+    own_settings: Settings, broker: Broker, own_postgres: "asyncpg.Connection"
+) -> None:
+    """Each of 150 jobs asked for at once is published once, and the outbox is empty then."""
+    async with run_api(own_settings) as api:
+        async with (await People(api).create("admin")).client() as client:
+            jobs = await asyncio.gather(*(create_job(client) for _ in range(150)))
+        messages = await broker.take(150)
+        await eventually(lambda: _is_empty(own_postgres))
+    assert sorted(job_ids(messages)) == sorted(job["id"] for job in jobs)
+
+
+async def _is_empty(connection: "asyncpg.Connection") -> bool:
+    return bool(await connection.fetchval("SELECT count(*) = 0 FROM outbox"))
+
+
+async def test_jobs_wait_while_the_broker_is_away(own_settings: Settings, broker: Broker) -> None:
+    """Without the broker exports are accepted as ever, and each is published when it is back."""
+    async with Proxy(own_settings.rabbitmq_address) as proxy:
+        behind = own_settings.model_copy(update={"rabbitmq_address": proxy.address})
+        async with run_api(behind) as api, (await People(api).create("admin")).client() as client:
+            first = await create_job(client)
+            await broker.take(1)
+            await proxy.cut()
+            waiting = [await create_job(client) for _ in range(20)]
+            ready = await client.get("/readyz")
+            assert ready.status_code == 200
+            await eventually(lambda: _degraded(client, "rabbitmq"))
+            await proxy.restore()
+            messages = await broker.take(20)
+    assert first["id"] not in job_ids(messages)
+    assert set(job_ids(messages)) == {job["id"] for job in waiting}
+
+
+async def _degraded(client: httpx.AsyncClient, name: str) -> bool:
+    ready = (await client.get("/readyz")).json()
+    return bool(ready["status"] == "degraded" and ready["checks"][name] == "unavailable")
+
+
+async def test_the_relay_survives_the_database(own_settings: Settings, broker: Broker) -> None:
+    """After an outage of PostgreSQL relay, notifications and API go on by themselves."""
+    async with Proxy(own_settings.postgres_address) as proxy:
+        behind = own_settings.model_copy(update={"postgres_address": proxy.address})
+        async with run_api(behind) as api, (await People(api).create("admin")).client() as client:
+            await create_job(client)
+            await broker.take(1)
+            await proxy.cut()
+            refused = await client.post("/api/v1/export", json={"type": "users"})
+            assert refused.status_code == 503
+            await asyncio.sleep(1)  # let every loop meet the outage
+            await proxy.restore()
+            job = await eventually(lambda: _accepted(client), within_s=5)
+            assert job_ids(await broker.take(1)) == [job]
+
+
+async def _accepted(client: httpx.AsyncClient) -> str | None:
+    response = await client.post("/api/v1/export", json={"type": "users"})
+    return str(response.json()["id"]) if response.status_code == 202 else None
+
+
+async def test_an_unroutable_message_stays_and_says_so(
+    own_settings: Settings, broker: Broker, own_postgres: "asyncpg.Connection"
+) -> None:
+    """Without the binding the row stays with the reason; with it the message goes out."""
+    async with run_api(own_settings) as api, (await People(api).create("admin")).client() as client:
+        await create_job(client)
+        await broker.take(1)
+        queue = await broker.channel.get_queue(own_settings.job_queue)
+        await queue.unbind(own_settings.job_queue, "jobs")
+        job = await create_job(client)
+        reason = await eventually(lambda: own_postgres.fetchval("SELECT error FROM outbox"))
+        assert "no queue is bound" in reason
+        await queue.bind(own_settings.job_queue, "jobs")
+        await own_postgres.execute("UPDATE outbox SET available_at = now()")
+        assert job_ids(await broker.take(1)) == [job["id"]]
+        await eventually(lambda: _is_empty(own_postgres))
+
+
+async def test_a_deleted_exchange_is_declared_again(own_settings: Settings, broker: Broker) -> None:
+    """When somebody deletes the topology the relay declares it again, and nothing is lost."""
+    async with run_api(own_settings) as api, (await People(api).create("admin")).client() as client:
+        await create_job(client)
+        await broker.take(1)
+        await broker.channel.queue_delete(own_settings.job_queue)
+        await broker.channel.exchange_delete(own_settings.job_queue)
+        job = await create_job(client)
+
+        async def published() -> bool:
+            async with await servers.broker_connection(own_settings) as connection:
+                try:
+                    fresh = Broker(await connection.channel(), own_settings.job_queue)
+                    return job["id"] in job_ids(await fresh.take(1, within_s=1))
+                except Exception:  # noqa: BLE001 - the queue is not there yet
+                    return False
+
+        await eventually(published, within_s=15)
+
+
+async def test_delayed_messages_wait(
+    own_settings: Settings, broker: Broker, own_postgres: "asyncpg.Connection"
+) -> None:
+    """A message is published once it is due, not before."""
+    async with run_api(own_settings) as api, (await People(api).create("admin")).client() as client:
+        job = await create_job(client)
+        await broker.take(1)
+        await own_postgres.execute(
+            "INSERT INTO outbox (job_id, routing_key, message, available_at)"
+            " SELECT id, 'jobs', json_build_object('job_id', id, 'type', type),"
+            " now() + interval '1 second' FROM jobs"
+        )
+        started = asyncio.get_running_loop().time()
+        assert job_ids(await broker.take(1)) == [job["id"]]
+        assert asyncio.get_running_loop().time() - started > 0.8
+
+
+async def test_two_relays_publish_each_message_once(own_settings: Settings, broker: Broker) -> None:
+    """Two processes share the outbox: nothing is published twice."""
+    async with run_api(own_settings) as one, run_api(own_settings) as two:
+        person = await People(one).create("admin")
+        async with person.client() as here, two.client(person.token) as there:
+            jobs = await asyncio.gather(
+                *(create_job(client) for client in (here, there) for _ in range(40))
+            )
+        messages = await broker.take(80)
+        await asyncio.sleep(0.3)
+        messages += await broker.take(0)
+    assert sorted(job_ids(messages)) == sorted(job["id"] for job in jobs)

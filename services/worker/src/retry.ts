@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DatabaseError } from 'pg';
+import type { Logger } from './logger.ts';
+
+const FIRST_MS = 250;
+const MAX_MS = 5000;
+
+/**
+ * Repeats a statement until the database takes it, with capped backoff and jitter: it may be away,
+ * full, or not migrated yet. `statement` runs at least once.
+ * @throws its error where the values are at fault, or once `signal` is aborted.
+ */
+export async function untilDatabaseAnswers<T>(
+  statement: () => Promise<T>,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await statement();
+    } catch (error) {
+      if (signal.aborted || isDataError(error)) throw error;
+      if (attempt === 0) logger.warn({ err: error }, 'database.away');
+      await pause(Math.min(MAX_MS, FIRST_MS * 2 ** attempt), signal);
+    }
+  }
+}
+
+/** Seconds until the attempt after `attempt`: about 1, 4, 16, then 60. */
+export function backoffSeconds(attempt: number): number {
+  return Math.min(60, 4 ** (attempt - 1)) * (0.75 + 0.5 * Math.random());
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+}
+
+/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation). */
+function isDataError(error: unknown): boolean {
+  return error instanceof DatabaseError && /^2[23]/.test(error.code ?? '');
+}

@@ -1,0 +1,107 @@
+import type { Readable } from 'node:stream';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  HeadBucketCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { JobError } from './errors.ts';
+import { uploadStream } from './multipart.ts';
+import type { Settings } from './settings.ts';
+
+const CHECK_MS = 2000;
+
+/** The bucket where jobs put their files. All failures are JobErrors. */
+export class Storage {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+
+  constructor({ storage }: Settings) {
+    this.#bucket = storage.bucket;
+    this.#client = new S3Client({
+      endpoint: storage.endpoint,
+      region: storage.region,
+      credentials: storage,
+      forcePathStyle: true,
+      // Servers other than AWS do not know the newer checksums.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      requestHandler: { connectionTimeout: 3000, socketTimeout: 10_000 },
+    });
+  }
+
+  /**
+   * Stores all of `body` as one object, in constant memory, and returns its size in bytes.
+   * When `body` fails, so does the upload, with the same error; nothing then remains of the object.
+   */
+  async upload(
+    key: string,
+    contentType: string,
+    body: Readable,
+    signal: AbortSignal,
+  ): Promise<number> {
+    await this.#createBucket();
+    const target = { Bucket: this.#bucket, Key: key, ContentType: contentType };
+    try {
+      return await uploadStream(this.#client, target, body, signal);
+    } catch (error) {
+      throw error === body.errored ? error : toJobError(error);
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#client
+      .send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }))
+      .catch(rethrow);
+  }
+
+  /** @throws where the storage does not answer within 2 s. A missing bucket is no failure. */
+  async check(): Promise<void> {
+    await this.#bucketExists(AbortSignal.timeout(CHECK_MS));
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #createBucket(): Promise<void> {
+    if (await this.#bucketExists()) return;
+    await this.#client.send(new CreateBucketCommand({ Bucket: this.#bucket })).catch(rethrow);
+  }
+
+  async #bucketExists(abortSignal?: AbortSignal): Promise<boolean> {
+    try {
+      const options = abortSignal ? { abortSignal } : {};
+      await this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }), options);
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 404) return false;
+      throw toJobError(error);
+    }
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+}
+
+function toJobError(error: unknown): JobError {
+  const { name, message } = error as Error;
+  const status = statusOf(error);
+  if (status === undefined) {
+    const reason = (error as NodeJS.ErrnoException).code ?? name;
+    return new JobError(`The storage did not answer (${reason}).`, { cause: error });
+  }
+  if (status === 401 || status === 403) {
+    return new JobError(`The storage refused access (${status}).`, {
+      cause: error,
+      permanent: true,
+    });
+  }
+  return new JobError(`The storage failed (${status} ${name}): ${message}`, { cause: error });
+}
+
+function rethrow(error: unknown): never {
+  throw toJobError(error);
+}

@@ -1,0 +1,84 @@
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Broker } from './broker.ts';
+import { Consumer } from './consumer.ts';
+import type { JobMessage } from './contracts/job-message.ts';
+import { Database } from './database.ts';
+import { Stopping } from './errors.ts';
+import { serveHealth } from './health.ts';
+import { JobRepository } from './job-repository.ts';
+import { loadJobTypes } from './job-types.ts';
+import type { Logger } from './logger.ts';
+import { JobRunner } from './runner.ts';
+import { loadSchema } from './schema.ts';
+import type { Settings } from './settings.ts';
+import { Storage } from './storage.ts';
+
+const JOBS = join(import.meta.dirname, 'jobs');
+/** Handlers have 2 s to end and a moment to put their jobs back. */
+const END_MS = 2500;
+const CLOSE_MS = 500;
+
+export interface Worker {
+  /** Where the health endpoint listens. */
+  readonly port: number;
+  /** Puts back what does not end within the grace period, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a worker. PostgreSQL, the broker and the storage may be away, now and later.
+ * @param jobs folder with one file for each job type
+ */
+export async function startWorker(
+  settings: Settings,
+  logger: Logger,
+  jobs = JOBS,
+): Promise<Worker> {
+  const { concurrency, contractsDirectory, leaseSeconds } = settings;
+  const draining = new AbortController();
+  const stopping = new AbortController();
+  const database = new Database(settings, logger);
+  const storage = new Storage(settings);
+  const runner = new JobRunner({
+    types: await loadJobTypes(jobs, contractsDirectory),
+    repository: new JobRepository(database.pool, leaseSeconds),
+    database,
+    storage,
+    leaseSeconds,
+    draining: draining.signal,
+    stopping: stopping.signal,
+  });
+  const isMessage = await loadSchema<JobMessage>(
+    join(contractsDirectory, 'job-message.schema.json'),
+    'message',
+  );
+  const consumer = new Consumer(isMessage, runner, concurrency, draining.signal, logger);
+  const broker = new Broker(settings, (message) => consumer.handle(message), logger);
+  const health = await serveHealth(settings.host, settings.port, {
+    postgres: () => database.check(),
+    rabbitmq: () => broker.check(),
+    storage: () => storage.check(),
+  });
+  await broker.start();
+
+  return {
+    port: (health.address() as AddressInfo).port,
+    async stop() {
+      draining.abort();
+      await broker.stopConsuming();
+      await Promise.race([consumer.idle(), pause(settings.graceSeconds * 1000)]);
+      stopping.abort(new Stopping());
+      await Promise.race([consumer.idle(), pause(END_MS)]);
+      health.close();
+      health.closeAllConnections();
+      storage.close();
+      await Promise.race([Promise.allSettled([broker.close(), database.close()]), pause(CLOSE_MS)]);
+    },
+  };
+}
+
+async function pause(ms: number): Promise<void> {
+  await sleep(ms, undefined, { ref: false });
+}

@@ -1,0 +1,132 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { eventually } from './support/poll.ts';
+import { WorkerProcess } from './support/process.ts';
+import { Proxy } from './support/proxy.ts';
+import { System } from './support/system.ts';
+
+const ROWS = 60_000;
+
+let system: System;
+let storage: Proxy;
+const running = new Set<WorkerProcess>();
+
+function start(): WorkerProcess {
+  const worker = new WorkerProcess({
+    ...system.env,
+    S3_ENDPOINT: `http://${storage.address}`,
+    WORKER_LEASE_SECONDS: '2',
+    WORKER_GRACE_SECONDS: '1',
+  });
+  running.add(worker);
+  return worker;
+}
+
+/** Starts an export, and a worker that is held up in the middle of it by the storage. */
+async function startExport(): Promise<{ id: string; worker: WorkerProcess }> {
+  storage.holdAfter = storage.sent + 2_000_000;
+  const worker = start();
+  const id = await system.addExport();
+  await eventually('the export is half done', async () => {
+    const { progress_done } = await system.job(id);
+    return progress_done > 0 && storage.sent > storage.holdAfter;
+  });
+  expect(await system.copies()).toBe(1);
+  return { id, worker };
+}
+
+async function expectNothingLeft(id: string): Promise<void> {
+  await eventually('the COPY ends', async () => (await system.copies()) === 0);
+  expect(await objectsOf(id)).toEqual([]);
+}
+
+async function objectsOf(id: string): Promise<string[]> {
+  return (await system.keys()).filter((key) => key.includes(id));
+}
+
+async function expectOneFile(id: string, attempts: number): Promise<void> {
+  const job = await system.reaches(id, 'succeeded');
+  expect(job.attempts).toBe(attempts);
+  expect(await objectsOf(id)).toEqual([job.result?.key]);
+  expect(job.result?.rows).toBe(ROWS + 1);
+  expect((await system.read(job.result)).trimEnd().split('\n')).toHaveLength(ROWS + 2);
+}
+
+beforeAll(async () => {
+  system = await System.create();
+  await system.addUsers(ROWS);
+  storage = await new Proxy(new URL(system.env.S3_ENDPOINT ?? '').host).start();
+});
+
+afterEach(async () => {
+  storage.open();
+  for (const worker of running) worker.kill('SIGKILL');
+  for (const worker of running) await worker.exited;
+  running.clear();
+});
+
+afterAll(async () => {
+  storage.stop();
+  await system.remove();
+});
+
+test('after kill -9 in the middle of an export another worker makes exactly one file', async () => {
+  const { id, worker } = await startExport();
+  worker.kill('SIGKILL');
+  await worker.exited;
+  storage.drop();
+  storage.open();
+  start();
+  await expectOneFile(id, 2);
+});
+
+test('a cancel in the middle of an export ends the COPY and leaves no file', async () => {
+  const { id } = await startExport();
+  await system.update(id, 'cancel_requested = true');
+  await system.reaches(id, 'cancelled');
+  await expectNothingLeft(id);
+});
+
+test('a worker that lost its lease ends the COPY and leaves no file', async () => {
+  const { id } = await startExport();
+  await system.update(id, "lease_token = gen_random_uuid(), status = 'cancelled'");
+  await expectNothingLeft(id);
+  expect(await system.job(id)).toMatchObject({ status: 'cancelled', result: null });
+});
+
+test('SIGTERM puts a job that does not end in time back, without counting the attempt', async () => {
+  const { id, worker } = await startExport();
+  const before = performance.now();
+  worker.kill('SIGTERM');
+  expect(await worker.exited).toBe(0);
+  expect(performance.now() - before).toBeLessThan(8000);
+  expect(await system.job(id)).toMatchObject({
+    status: 'queued',
+    attempts: 0,
+    error: null,
+    leased: false,
+  });
+  await expectNothingLeft(id);
+  storage.open();
+  start();
+  await expectOneFile(id, 1);
+});
+
+test('SIGTERM lets a job end that needs less than the grace period', async () => {
+  const { id, worker } = await startExport();
+  worker.kill('SIGTERM');
+  await eventually('the worker stops', () => worker.logged('worker.stopping'));
+  storage.open();
+  expect(await worker.exited).toBe(0);
+  await expectOneFile(id, 1);
+});
+
+test('a worker without jobs stops at once, also when told twice', async () => {
+  const worker = start();
+  await worker.ready();
+  const before = performance.now();
+  worker.kill('SIGINT');
+  worker.kill('SIGTERM');
+  expect(await worker.exited).toBe(0);
+  expect(performance.now() - before).toBeLessThan(1000);
+  expect(worker.stderr).toBe('');
+});
