@@ -1,6 +1,7 @@
 """The composition root: puts the app together."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -92,6 +93,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         resources.sweeper.run,
     )
     tasks = [asyncio.create_task(loop()) for loop in loops]
+    # Everything so far stays: without it a full garbage collection takes no 80 ms.
+    gc.freeze()
     with _at_stop_signal(resources.events.close):
         yield
     resources.events.close()

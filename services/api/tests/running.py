@@ -9,9 +9,9 @@ import httpx2 as httpx
 import uvicorn
 from fastapi import FastAPI
 
-from app.__main__ import server_options
 from app.main import create_app
 from app.resources import Resources
+from app.server import server_options
 from app.settings import Settings
 
 

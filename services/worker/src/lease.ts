@@ -12,14 +12,15 @@ const HEARTBEAT_SHARE = 4 / 15;
  * one statement. Its signal tells the job to end.
  */
 export class Lease {
+  /** Written down with the next extension. */
+  progress: Progress = { done: 0, total: null };
   readonly #repository: JobRepository;
   readonly #claim: Claim;
   readonly #leaseMs: number;
   readonly #logger: Logger;
   readonly #ended = new AbortController();
   readonly #stopped = new AbortController();
-  #progress: Progress = { done: 0, total: null };
-  #written: Progress = this.#progress;
+  #written: Progress = { done: 0, total: null };
   #extendedAt = performance.now();
   readonly #loop: Promise<void>;
 
@@ -34,14 +35,6 @@ export class Lease {
 
   get signal(): AbortSignal {
     return this.#ended.signal;
-  }
-
-  get progress(): Progress {
-    return this.#progress;
-  }
-
-  set progress(progress: Progress) {
-    this.#progress = progress;
   }
 
   /** Aborts the signal: the job is to end, for this reason. */
@@ -64,13 +57,14 @@ export class Lease {
 
   #isDue(): boolean {
     if (this.#stopped.signal.aborted) return false;
-    const age = performance.now() - this.#extendedAt;
-    return this.#progress !== this.#written || age >= this.#leaseMs * HEARTBEAT_SHARE;
+    const { done, total } = this.progress;
+    if (done !== this.#written.done || total !== this.#written.total) return true;
+    return performance.now() - this.#extendedAt >= this.#leaseMs * HEARTBEAT_SHARE;
   }
 
   async #extend(): Promise<void> {
     const sentAt = performance.now();
-    const progress = this.#progress;
+    const { progress } = this;
     try {
       const answer = await this.#repository.extend(this.#claim, progress);
       if (answer === 'lost') this.end(new LeaseLost());

@@ -136,7 +136,7 @@ class Upload {
   }
 }
 
-/** Cuts a stream into parts of equal size; only the last is smaller, and may be empty. */
+/** Cuts a stream into parts of equal size; only the last may be smaller. No data is one part. */
 async function* cut(body: AsyncIterable<Buffer>, buffers: Buffer[]): AsyncGenerator<Part> {
   let number = 1;
   let buffer = buffers[0] ?? takeBuffer();

@@ -125,6 +125,16 @@ describe('broker', () => {
     await system.reaches(id, 'succeeded');
   });
 
+  test('a worker whose broker is frozen still stops at once', async () => {
+    const stopped = start();
+    await stopped.ready();
+    rabbitmq.hold();
+    const before = performance.now();
+    stopped.kill('SIGTERM');
+    expect(await stopped.exited).toBe(0);
+    expect(performance.now() - before).toBeLessThan(1500);
+  });
+
   test('a queue that was deleted is declared again', async () => {
     start();
     await worker?.ready();
@@ -194,6 +204,16 @@ describe('database', () => {
     postgres.open();
     expect(await system.reaches(id, 'succeeded')).toMatchObject({ attempts: 1 });
     expect(await system.deadLetter()).toBeUndefined();
+  });
+
+  test('an export whose database is frozen is given up, and done again later', async () => {
+    const id = await startExport();
+    postgres.hold();
+    await eventually('the worker gave up', () => worker?.logged('job.lease_lost'));
+    storage.open();
+    postgres.drop();
+    const { result } = await system.reaches(id, 'succeeded');
+    expect((await system.keys()).filter((key) => key.includes(id))).toEqual([result?.key]);
   });
 
   test('an export whose database went away in the middle ends with one complete file', async () => {

@@ -36,7 +36,7 @@ def run(names: list[str], follow: bool, lines: int) -> None:
 
 
 def _last_lines(name: str, file: Path, lines: int) -> list[tuple[str, str, str]]:
-    with file.open(errors="replace") as stream:
+    with file.open(errors="replace", newline="\n") as stream:
         kept = stream.readlines()[-lines:] if lines else []
     return [_split(name, line) for line in kept]
 

@@ -116,7 +116,7 @@ def _run_here(workspace: Workspace, wanted: list[str], as_json: bool) -> None:
                 show_summary(moved, state_file.read())
                 Console(stderr=True).print("[dim]Ctrl-C stops everything. The logs follow.[/dim]\n")
 
-        supervisor = Supervisor(moved, wanted, emit, moves)
+        supervisor = Supervisor(moved, wanted, emit)
         asyncio.run(_supervise(supervisor, view))
     except UserError as error:
         view.close()

@@ -109,6 +109,16 @@ class Workspace:
         """Folder of the servers' own files."""
         return servers_folder(self.root, self.instance)
 
+    @property
+    def port_variables(self) -> dict[str, str]:
+        """Each variable that moves a published port, with the port as it was read."""
+        return {
+            port.variable: str(port.published)
+            for service in self.services.values()
+            for port in service.ports
+            if port.variable and port.published
+        }
+
     def service(self, name: str) -> Service:
         """The service of that name; raises UserError that lists those there are."""
         try:

@@ -261,7 +261,7 @@ export type PasswordChange = {
     /**
      * New Password
      *
-     * At least 12 characters, at most 72 bytes
+     * 12 characters to 72 bytes
      */
     new_password: string;
 };
@@ -538,7 +538,7 @@ export type UserCreate = {
     /**
      * Password
      *
-     * At least 12 characters, at most 72 bytes
+     * 12 characters to 72 bytes
      */
     password: string;
     /**
@@ -638,10 +638,6 @@ export type LoginErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -674,10 +670,6 @@ export type LogoutErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -707,10 +699,6 @@ export type GetMeErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -737,10 +725,6 @@ export type ChangePasswordData = {
 };
 
 export type ChangePasswordErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -776,10 +760,6 @@ export type RefreshErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -806,10 +786,6 @@ export type StreamEventsData = {
 };
 
 export type StreamEventsErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -847,10 +823,6 @@ export type CreateExportData = {
 };
 
 export type CreateExportErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -900,10 +872,6 @@ export type ListJobsErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -935,10 +903,6 @@ export type GetJobData = {
 };
 
 export type GetJobErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -976,10 +940,6 @@ export type CancelJobErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1011,10 +971,6 @@ export type DownloadJobData = {
 };
 
 export type DownloadJobErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -1052,10 +1008,6 @@ export type RetryJobErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1082,10 +1034,6 @@ export type ListPermissionsData = {
 };
 
 export type ListPermissionsErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -1118,10 +1066,6 @@ export type ListRolesErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1148,10 +1092,6 @@ export type CreateRoleData = {
 };
 
 export type CreateRoleErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -1189,10 +1129,6 @@ export type DeleteRoleErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1224,10 +1160,6 @@ export type GetRoleData = {
 };
 
 export type GetRoleErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -1265,10 +1197,6 @@ export type UpdateRoleErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1295,10 +1223,6 @@ export type GetSystemInfoData = {
 };
 
 export type GetSystemInfoErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -1355,10 +1279,6 @@ export type ListUsersErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1385,10 +1305,6 @@ export type CreateUserData = {
 };
 
 export type CreateUserErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -1426,10 +1342,6 @@ export type GetUserErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1461,10 +1373,6 @@ export type UpdateUserData = {
 };
 
 export type UpdateUserErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */
@@ -1502,10 +1410,6 @@ export type ActivateUserErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1540,10 +1444,6 @@ export type DeactivateUserErrors = {
     /**
      * Problem
      */
-    503: Problem;
-    /**
-     * Problem
-     */
     '4XX': Problem;
     /**
      * Problem
@@ -1570,10 +1470,6 @@ export type GetHealthData = {
 };
 
 export type GetHealthErrors = {
-    /**
-     * Problem
-     */
-    503: Problem;
     /**
      * Problem
      */

@@ -71,6 +71,7 @@ export class Proxy {
     const upstream = connect(this.#port, this.#host);
     this.#join(socket, upstream);
     this.#join(upstream, socket);
+    if (this.#state === 'held') this.hold();
     socket.on('data', (chunk: Buffer) => {
       this.sent += chunk.length;
       if (this.sent > this.holdAfter) this.hold();

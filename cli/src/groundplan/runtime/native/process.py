@@ -137,16 +137,17 @@ class ServiceProcess:
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout
         )
+        rest = b""
         try:
-            while True:
-                try:
-                    line = await reader.readline()
-                except ValueError:  # a line beyond the limit: its rest comes as the next lines
-                    continue
-                if not line:
-                    return
-                on_line(line.decode(errors="replace").rstrip("\r\n"))
+            while chunk := await reader.read(_LINE_LIMIT):
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > _LINE_LIMIT:  # a line beyond the limit is cut into several
+                    lines, rest = [*lines, rest], b""
+                for line in lines:
+                    on_line(line.decode(errors="replace").rstrip("\r"))
         finally:
+            if rest:
+                on_line(rest.decode(errors="replace").rstrip("\r"))
             transport.close()
 
     async def wait(self) -> int:

@@ -44,7 +44,7 @@ class SystemState:
     started: float = 0.0
     services: list[ServiceState] = field(default_factory=list)
     ports: dict[str, str] = field(default_factory=dict)
-    """Variables that moved a port, e.g. {"API_PORT": "8001"}."""
+    """Each variable that moves a port, with the port in use, e.g. {"API_PORT": "8001"}."""
 
     @property
     def ready(self) -> bool:

@@ -20,7 +20,7 @@ from groundplan.errors import UserError
 from groundplan.model.workspace import Healthcheck, Service, Workspace
 from groundplan.runtime.events import Emit, Event, State
 from groundplan.runtime.native import cache
-from groundplan.runtime.native.addresses import Addresses, Move
+from groundplan.runtime.native.addresses import Addresses
 from groundplan.runtime.native.drivers import driver_of
 from groundplan.runtime.native.drivers.base import Driver, Launch, Site
 from groundplan.runtime.native.process import Keeper, Log, ServiceProcess
@@ -76,14 +76,11 @@ class StartError(UserError):
 class Supervisor:
     """Runs the services `names` of a workspace until it is told to stop."""
 
-    def __init__(
-        self, workspace: Workspace, names: Iterable[str], emit: Emit, moves: list[Move]
-    ) -> None:
+    def __init__(self, workspace: Workspace, names: Iterable[str], emit: Emit) -> None:
         self._workspace = workspace
         self._site = Site(workspace, Addresses(workspace))
         self._emit = emit
         self._state_file = StateFile(workspace.state)
-        self._moves = moves
         self._keeper = Keeper()
         self._stopping = asyncio.Event()
         self._installs: dict[Requirement, asyncio.Task[None]] = {}
@@ -363,6 +360,6 @@ class Supervisor:
                 supervisor=os.getpid(),
                 started=self._started_at,
                 services=services,
-                ports={move.variable: str(move.port) for move in self._moves},
+                ports=self._workspace.port_variables,
             )
         )

@@ -52,6 +52,7 @@ function SearchBox({ value, onSearch }: { value: string; onSearch: (text: string
     sent.current = value;
     input.current.value = value;
   }, [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const searchSoon = (text: string) => {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => {
