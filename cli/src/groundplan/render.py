@@ -103,6 +103,8 @@ class PlainRenderer:
             case "ready":
                 self._ready = True
                 self._line(f"ready in {event.seconds or 0:.1f} s: {event.text}")
+            case "stopped":
+                self._line("Everything is stopped.")
 
     def close(self) -> None:
         """Nothing to leave."""
@@ -183,6 +185,9 @@ class TerminalRenderer:
                 self._console.print(event.text)
             case "ready":
                 self._finish(event)
+            case "stopped":
+                self.close()
+                self._console.print("Everything is stopped.")
             case "log" if self._live is None and self._with_logs:
                 self._console.print(
                     log_line(event.service, event.text, self._names), soft_wrap=True

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from asyncio.subprocess import Process
@@ -147,15 +148,15 @@ def test_the_published_contract_is_current(settings: Settings) -> None:
 
 @asynccontextmanager
 async def server_process(
-    settings: Settings,
+    settings: Settings, folder: Path = FOLDER, **changes: str
 ) -> AsyncIterator[tuple[Process, str]]:
     """`python -m app` on a free port; yields the process and its URL."""
     probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = probe.sockets[0].getsockname()[1]
     probe.close()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app", cwd=FOLDER,
-        env=environment_of(settings, PORT=str(port)),
+        sys.executable, "-m", "app", cwd=folder,
+        env=environment_of(settings, PORT=str(port), **changes),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
@@ -219,3 +220,31 @@ async def test_the_server_logs_json_lines_with_the_request_id(own_settings: Sett
     assert handled[0]["request_id"] == "my-request"
     assert handled[0]["status"] == 404
     assert "secret" not in log
+
+
+async def test_a_change_of_the_sources_restarts_the_server(
+    own_settings: Settings, tmp_path: Path
+) -> None:
+    """With RELOAD a changed file is served soon, requests wait meanwhile, and streams end."""
+    shutil.copytree(FOLDER / "app", tmp_path / "app")
+    async with run_api(own_settings) as api:
+        person = await People(api).create("admin")
+    async with (
+        server_process(own_settings, tmp_path, RELOAD="true") as (process, url),
+        httpx.AsyncClient(
+            base_url=url, headers={"Authorization": f"Bearer {person.token}"}, timeout=20
+        ) as client,
+        client.stream("GET", "/api/v1/events") as stream,
+    ):
+        (tmp_path / "app" / "version.py").write_text('VERSION = "9.9.9"\n')
+
+        async def shows_new_version() -> bool:
+            async with httpx.AsyncClient(base_url=url, timeout=20) as fresh:
+                info = await fresh.get("/api/v1/system/info")
+            return bool(info.json()["version"] == "9.9.9")
+
+        await eventually(shows_new_version, within_s=20)
+        async for _ in stream.aiter_bytes():
+            pass
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 10) == 0

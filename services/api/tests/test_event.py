@@ -13,8 +13,8 @@ import asyncpg
 import httpx2 as httpx
 import pytest
 
+from app.event import service
 from app.event.hub import QUEUE_SIZE, READY, Subscription
-from app.event.service import CHECK_S
 from app.settings import Settings
 from tests.jobs import claim, create_job, set_job
 from tests.people import People, Person
@@ -173,24 +173,30 @@ async def test_streams_hold_no_database_connection(api: Api, people: People) -> 
         done.set()
 
 
-async def test_a_stream_ends_with_its_session(people: People) -> None:
-    """A few seconds after logout the stream of that session ends."""
+async def test_a_stream_ends_with_its_session(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon after logout the stream of that session ends."""
+    monkeypatch.setattr(service, "CHECK_S", 0.5)
     person = await people.create("manager")
     async with streaming(person) as stream:
         async with person.client() as client:
             await client.post("/api/v1/auth/logout")
-        await asyncio.wait_for(stream.ended.wait(), CHECK_S + 3)
+        await asyncio.wait_for(stream.ended.wait(), 5)
 
 
-async def test_a_stream_ends_with_its_token(people: People, api: Api) -> None:
+async def test_a_stream_ends_with_its_token(
+    people: People, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stream does not outlive the access token that opened it."""
+    monkeypatch.setattr(service, "CHECK_S", 0.5)
     person = await people.create("manager")
     tokens = api.resources.tokens
     real = tokens.issue(person.id, uuid4(), 1)
     claims = tokens.verify(real)
     object.__setattr__(claims, "expires_at", int(time.time()) + 2)
     async with streaming(Person(api, person.id, person.email, real)) as stream:
-        await asyncio.wait_for(stream.ended.wait(), CHECK_S + 3)
+        await asyncio.wait_for(stream.ended.wait(), 5)
 
 
 async def test_clients_refetch_after_an_outage(own_settings: Settings) -> None:

@@ -1,8 +1,31 @@
-import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
+import { createLogger } from './logger.ts';
+import { readSettings, SettingsError } from './settings.ts';
+import { startWorker } from './worker.ts';
 
-// Keeps the stripped sources, so that further starts are quicker and need less memory.
-enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/node'));
+async function run(): Promise<void> {
+  const settings = readSettings(process.env);
+  const logger = createLogger(settings.logLevel);
+  const worker = await startWorker(settings, logger);
+  logger.info({ port: worker.port }, 'worker.started');
 
-const { run } = await import('./run.ts');
-await run();
+  const stop = async (signal: string): Promise<void> => {
+    logger.info({ signal }, 'worker.stopping');
+    await worker.stop();
+    logger.info('worker.stopped');
+    // A handler that ignored its signal must not keep the process.
+    process.exit(0);
+  };
+  let stopped: Promise<void> | undefined;
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    process.on(signal, () => {
+      stopped ??= stop(signal);
+    });
+  }
+}
+
+try {
+  await run();
+} catch (error) {
+  console.error(error instanceof SettingsError ? error.message : error);
+  process.exit(1);
+}

@@ -12,8 +12,8 @@ import {
 
 /** The least that S3 allows: each part is held in memory until it is stored. */
 const PART_BYTES = 5 * 1024 * 1024;
-/** One is filled while the others are sent. */
-const BUFFERS = 3;
+/** One is filled while the other is sent: PostgreSQL and gzip are no faster than one upload. */
+const BUFFERS = 2;
 const CLEAN_UP_MS = 1500;
 
 export interface Target {

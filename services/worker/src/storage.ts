@@ -1,8 +1,11 @@
 import type { Readable } from 'node:stream';
 import {
+  AbortMultipartUploadCommand,
   CreateBucketCommand,
   DeleteObjectCommand,
   HeadBucketCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -48,6 +51,23 @@ export class Storage {
     } catch (error) {
       throw error === body.errored ? error : toJobError(error);
     }
+  }
+
+  /** Removes all under a prefix, uploads that nobody will end included. */
+  async clear(prefix: string): Promise<void> {
+    if (!(await this.#bucketExists())) return;
+    const Bucket = this.#bucket;
+    const place = { Bucket, Prefix: prefix };
+    const [{ Uploads = [] }, { Contents = [] }] = await Promise.all([
+      this.#client.send(new ListMultipartUploadsCommand(place)),
+      this.#client.send(new ListObjectsV2Command(place)),
+    ]).catch(rethrow);
+    await Promise.all([
+      ...Uploads.map(({ Key, UploadId }) =>
+        this.#client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
+      ),
+      ...Contents.map(({ Key }) => this.#client.send(new DeleteObjectCommand({ Bucket, Key }))),
+    ]).catch(rethrow);
   }
 
   async remove(key: string): Promise<void> {

@@ -37,6 +37,7 @@ async function startExport(): Promise<{ id: string; worker: WorkerProcess }> {
 async function expectNothingLeft(id: string): Promise<void> {
   await eventually('the COPY ends', async () => (await system.copies()) === 0);
   expect(await objectsOf(id)).toEqual([]);
+  expect(await system.openUploads()).toEqual([]);
 }
 
 async function objectsOf(id: string): Promise<string[]> {
@@ -47,6 +48,7 @@ async function expectOneFile(id: string, attempts: number): Promise<void> {
   const job = await system.reaches(id, 'succeeded');
   expect(job.attempts).toBe(attempts);
   expect(await objectsOf(id)).toEqual([job.result?.key]);
+  expect(await system.openUploads()).toEqual([]);
   expect(job.result?.rows).toBe(ROWS + 1);
   expect((await system.read(job.result)).trimEnd().split('\n')).toHaveLength(ROWS + 2);
 }

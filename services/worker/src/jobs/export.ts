@@ -37,7 +37,9 @@ const SOURCES: Record<ExportParams['type'], Source> = {
  * memory. Rows and their total come from one snapshot.
  */
 export const handle: JobHandler<ExportParams> = async (context) => {
-  const { params, signal } = context;
+  const { params, signal, storage } = context;
+  // A worker that was killed in an earlier attempt could not clean up.
+  await storage.clear(folderOf(context));
   const client = await context.database.connect();
   const settled = new AbortController();
   try {
@@ -52,7 +54,7 @@ export const handle: JobHandler<ExportParams> = async (context) => {
         : new PassThrough();
     const file = nameFile(context);
     const [bytes] = await Promise.all([
-      context.storage.upload(file.key, file.content_type, body, signal),
+      storage.upload(file.key, file.content_type, body, signal),
       // Its error reaches the upload through `body`, and that one is the cause either way.
       pipeline(readRows(client, copy), body, { signal }).catch(() => undefined),
     ]);
@@ -122,13 +124,18 @@ async function reportProgress(
   }
 }
 
-function nameFile({ jobId, attempt, params }: JobContext<ExportParams>) {
+function folderOf({ jobId }: JobContext<ExportParams>): string {
+  return `exports/${jobId}/`;
+}
+
+function nameFile(context: JobContext<ExportParams>) {
+  const { attempt, params } = context;
   const [date = '', time = ''] = new Date().toISOString().replaceAll(/[-:]/g, '').split(/[T.]/);
   const suffix = params.compression === 'gzip' ? '.gz' : '';
   const filename = `${params.type}-${date}-${time}.${params.format}${suffix}`;
   const type = { csv: 'text/csv', jsonl: 'application/jsonl' }[params.format];
   return {
-    key: `exports/${jobId}/${attempt}/${filename}`,
+    key: `${folderOf(context)}${attempt}/${filename}`,
     filename,
     content_type: suffix ? 'application/gzip' : type,
   };

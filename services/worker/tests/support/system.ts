@@ -8,6 +8,7 @@ import {
   DeleteBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -249,6 +250,13 @@ export class System {
     const command = new ListObjectsV2Command({ Bucket: this.env.S3_BUCKET });
     const { Contents = [] } = await this.#s3.send(command).catch(() => ({ Contents: [] }));
     return Contents.map(({ Key = '' }) => Key);
+  }
+
+  /** Keys of uploads that were begun and neither completed nor aborted. */
+  async openUploads(): Promise<string[]> {
+    const command = new ListMultipartUploadsCommand({ Bucket: this.env.S3_BUCKET });
+    const { Uploads = [] } = await this.#s3.send(command);
+    return Uploads.map(({ Key = '' }) => Key);
   }
 
   /** The text of an exported file, unpacked. */

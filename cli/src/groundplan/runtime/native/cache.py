@@ -120,13 +120,14 @@ def tree_size(path: Path) -> int:
 
 @contextmanager
 def watch_size(path: Path, report: Report, total: int | None = None) -> Iterator[None]:
-    """Report about twice a second how much lies in `path`, while a command fills it."""
+    """Report about twice a second how much lies in `path`, once there is something, while a command fills it."""
     ended = threading.Event()
     suffix = f" of {megabytes(total)}" if total else ""
 
     def watch() -> None:
         while not ended.wait(0.4):
-            report(megabytes(tree_size(path)) + suffix)
+            if size := tree_size(path):
+                report(megabytes(size) + suffix)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -311,7 +311,7 @@ class NodeModules:
         if node.find() is None:
             node.fetch(report)
         count = len(json.loads(self._lock.read_text()).get("packages", {}))
-        report(f"{count} packages")
+        report(f"downloading {count} packages")
         environment = {**os.environ, "PATH": f"{node.folder}:{os.environ.get('PATH', os.defpath)}"}
         modules = self.context / "node_modules"
         with cache.watch_size(modules, report):

@@ -144,15 +144,41 @@ def _lock(stream: IO[str]) -> bool:
 
 def strays(folder: Path) -> list[int]:
     """Processes that a supervisor of this state folder started and that are still there."""
-    marker = f"{MARKER}={folder}".encode()
+    marker, sessions = f"{MARKER}={folder}".encode(), _sessions(folder)
     found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
         try:
-            if marker in entry.read_bytes().split(b"\0"):
-                found.append(int(entry.parent.name))
+            # Servers that write a title over their environment are known by their session.
+            if (
+                marker in (entry / "environ").read_bytes().split(b"\0")
+                or os.getsid(pid) in sessions
+            ):
+                found.append(pid)
         except OSError:  # ended meanwhile, or another user's
             continue
     return [pid for pid in found if pid != os.getpid()]
+
+
+def _sessions(folder: Path) -> set[int]:
+    """Sessions of the services as last written, unless the number belongs to a newer process now."""
+    file = folder / "state.json"
+    try:
+        pids = [service["pid"] for service in json.loads(file.read_text())["services"]]
+        written = file.stat().st_mtime
+    except (FileNotFoundError, json.JSONDecodeError):
+        return set()
+    return {pid for pid in pids if pid and _started(pid) < written + 1}
+
+
+def _started(pid: int) -> float:
+    """When a process was started, as a time of the wall clock; infinity if it is gone."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except FileNotFoundError:
+        return float("inf")
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def end_strays(folder: Path, grace: float = 3.0) -> int:

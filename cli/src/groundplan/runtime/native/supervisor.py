@@ -312,6 +312,7 @@ class Supervisor:
             if unit.process:
                 self._change(unit, State.STOPPING)
                 await unit.process.stop(unit.stop_grace)
+                unit.process = None
             if unit.state not in (State.COMPLETED, State.FAILED):
                 self._change(unit, State.STOPPED)
 

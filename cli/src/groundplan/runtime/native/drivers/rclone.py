@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from groundplan.errors import UserError
 from groundplan.model.workspace import Service
 from groundplan.runtime.native.addresses import base_environment
 from groundplan.runtime.native.drivers.base import Launch, Site
@@ -18,6 +19,8 @@ class _Rclone:
         return (PROGRAM,)
 
     def launch(self, service: Service, site: Site) -> Launch:
+        if not service.environment.get("RCLONE_AUTH_KEY"):  # without one it lets everybody in
+            raise UserError(f"{service.name} needs RCLONE_AUTH_KEY.", hint="Set it in config/.env.")
         for mount in service.mounts:
             site.volume(service, mount.target)
         port = site.addresses.port(service.name, service.ports[0].target)

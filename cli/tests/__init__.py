@@ -1,0 +1,1 @@
+"""Tests of the tool, driven through its command line."""
