@@ -55,19 +55,18 @@ export class Storage {
 
   /** Removes all under a prefix, uploads that nobody will end included. */
   async clear(prefix: string): Promise<void> {
-    if (!(await this.#bucketExists())) return;
     const Bucket = this.#bucket;
     const place = { Bucket, Prefix: prefix };
     const [{ Uploads = [] }, { Contents = [] }] = await Promise.all([
-      this.#client.send(new ListMultipartUploadsCommand(place)),
-      this.#client.send(new ListObjectsV2Command(place)),
-    ]).catch(rethrow);
-    await Promise.all([
-      ...Uploads.map(({ Key, UploadId }) =>
-        this.#client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
-      ),
-      ...Contents.map(({ Key }) => this.#client.send(new DeleteObjectCommand({ Bucket, Key }))),
-    ]).catch(rethrow);
+      this.#client.send(new ListMultipartUploadsCommand(place)).catch(noneFound),
+      this.#client.send(new ListObjectsV2Command(place)).catch(noneFound),
+    ]);
+    const aborted = Uploads.map(({ Key, UploadId }) =>
+      this.#client
+        .send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
+        .catch(noneFound),
+    );
+    await Promise.all([...aborted, ...Contents.map(({ Key = '' }) => this.remove(Key))]);
   }
 
   async remove(key: string): Promise<void> {
@@ -120,6 +119,12 @@ function toJobError(error: unknown): JobError {
     });
   }
   return new JobError(`The storage failed (${status} ${name}): ${message}`, { cause: error });
+}
+
+/** 404 is said of a missing bucket, and by rclone where there are no uploads to list. */
+function noneFound(error: unknown): { Uploads?: undefined; Contents?: undefined } {
+  if (statusOf(error) === 404) return {};
+  throw toJobError(error);
 }
 
 function rethrow(error: unknown): never {

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
+/** Between two pieces of up to 64 KiB. */
+const SLOW_MS = 50;
+
 /** Stands between the worker and a server, and can cut or hold what flows through. */
 export class Proxy {
   readonly #host: string;
@@ -9,7 +12,7 @@ export class Proxy {
   readonly #server = createServer((socket) => {
     this.#accept(socket);
   });
-  #state: 'open' | 'held' | 'cut' = 'open';
+  #state: 'open' | 'slow' | 'held' | 'cut' = 'open';
   port = 0;
   /** Bytes from the worker to the server so far. */
   sent = 0;
@@ -52,6 +55,11 @@ export class Proxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
+  /** Lets about 1 MB/s through on each connection. */
+  slow(): void {
+    this.#state = 'slow';
+  }
+
   open(): void {
     this.#state = 'open';
     this.holdAfter = Infinity;
@@ -78,13 +86,22 @@ export class Proxy {
     });
   }
 
+  #resume(socket: Socket): void {
+    if (this.#state !== 'held') socket.resume();
+  }
+
   #join(from: Socket, to: Socket): void {
     this.#sockets.add(from);
     from.on('data', (chunk: Buffer) => {
-      if (!to.write(chunk)) from.pause();
+      const full = !to.write(chunk);
+      if (full || this.#state === 'slow') from.pause();
+      if (!full && this.#state === 'slow')
+        setTimeout(() => {
+          this.#resume(from);
+        }, SLOW_MS);
     });
     to.on('drain', () => {
-      if (this.#state !== 'held') from.resume();
+      this.#resume(from);
     });
     from.on('error', () => undefined);
     from.on('close', () => {

