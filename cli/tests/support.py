@@ -230,7 +230,7 @@ class Workspace:
 
     def until_ended(self) -> None:
         """Wait until nothing of this workspace runs: a supervisor needs a moment to leave."""
-        until(lambda: not self.processes(), 5.0)
+        until(lambda: not self.processes())
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -3,11 +3,15 @@
 import asyncio
 import os
 import signal
+import subprocess
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import IO, Protocol
 from urllib.parse import urlsplit
+
+_POLL = 0.02
 
 
 class Probe(Protocol):
@@ -84,26 +88,34 @@ class CommandProbe:
 
     async def check(self) -> str | None:
         """Why the service is not ready, or None."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self.argv,
-                env=dict(self.environment),
-                cwd=self.cwd,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return f"{self.argv[0]} can't be run: {error.strerror}"
-        try:
-            output, _ = await process.communicate()
-        finally:
-            with suppress(ProcessLookupError):  # ends what the command left behind
-                os.killpg(process.pid, signal.SIGKILL)
-        text = output.decode(errors="replace").strip().splitlines()
+        with tempfile.TemporaryFile() as output:
+            try:
+                process = self._start(output)
+            except OSError as error:
+                return f"{self.argv[0]} can't be run: {error.strerror}"
+            try:
+                while process.poll() is None:
+                    await asyncio.sleep(_POLL)
+            finally:
+                with suppress(ProcessLookupError):  # ends what the command left behind
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            output.seek(0)
+            text = output.read().decode(errors="replace").strip().splitlines()
         return (
             None
             if process.returncode == 0
             else (text[-1] if text else f"{self.argv[0]} ended with {process.returncode}")
+        )
+
+    def _start(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start the command. Not by asyncio: a start that is cancelled there leaves processes."""
+        return subprocess.Popen(
+            self.argv,
+            env=dict(self.environment),
+            cwd=self.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
