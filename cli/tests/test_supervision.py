@@ -49,14 +49,19 @@ def test_status_says_why_a_service_restarts(workspace: Workspace) -> None:
     assert why == "It ended with exit code 9. Starting it again in 0.5 s."
 
 
-@pytest.mark.parametrize("code", [0, 1])
-def test_service_without_restart_policy_stays_down(workspace: Workspace, code: int) -> None:
-    """`restart: "no"` means that: the others run on, and the status is not ready."""
+@pytest.mark.parametrize(
+    ("policy", "code", "state"),
+    [("no", 0, "stopped"), ("no", 1, "failed"), ("on-failure", 0, "stopped")],
+)
+def test_service_that_its_policy_does_not_restart_stays_down(
+    workspace: Workspace, policy: str, code: int, state: str
+) -> None:
+    """`restart: "no"` and `on-failure` mean that: the others run on, and the status is not ready."""
     program = f"import os, time\nwhile not os.path.exists('end'): time.sleep(0.02)\nexit({code})"
-    workspace.write({"web": service(python(program)), "other": service()})
+    workspace.write({"web": service(python(program), restart=policy), "other": service()})
     workspace.up()
     (workspace.app / "end").touch()
-    web = workspace.until_state("web", "failed")
+    web = workspace.until_state("web", state)
     assert web["why"] == f"It ended with exit code {code}."
     assert workspace.service("other")["state"] == "healthy"
     assert workspace.gp("status").returncode == 3

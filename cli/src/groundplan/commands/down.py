@@ -38,5 +38,9 @@ def run(volumes: bool, yes: bool, dry_run: bool) -> None:
     strays = end_strays(state_file.folder)
     console.print("Stopped." if was_running or strays else "Nothing was running.")
     if volumes:
-        shutil.rmtree(data, ignore_errors=True)
+        try:
+            if data.exists():
+                shutil.rmtree(data)
+        except OSError as error:
+            raise UserError(f"{data} could not be deleted.", why=f"{error.strerror}.") from error
         console.print(f"Deleted {data}.")

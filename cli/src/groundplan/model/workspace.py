@@ -193,7 +193,7 @@ def _service(
         name=name,
         image=str(node.get("image", "")),
         context=(root / context).resolve() if context else None,
-        command=_words(node.get("command")),
+        command=_words(node.get("entrypoint")) + _words(node.get("command")),
         environment=_environment(root, name, node, shared),
         ports=tuple(ports),
         mounts=tuple(_mount(root, item) for item in node.get("volumes") or []),

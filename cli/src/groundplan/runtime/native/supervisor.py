@@ -46,6 +46,7 @@ class Unit:
     url: str | None = None
     process: ServiceProcess | None = None
     restarts: int = 0
+    exit_code: int | None = None
     began: float = 0.0
     stop_grace: float = 10.0
     ready_at: float | None = None
@@ -139,7 +140,7 @@ class Supervisor:
         log = Log(self._workspace.state / "logs" / f"{unit.name}.log")
         failures, backoff = 0, _BACKOFF_FIRST
         while not self._stopping.is_set():
-            why = await self._run_once(unit, log)
+            why = await self._try_once(unit, log)
             if self._stopping.is_set() or unit.state == State.COMPLETED:
                 return
             if unit.ready_at is None:
@@ -147,15 +148,19 @@ class Supervisor:
                 if failures >= _START_ATTEMPTS or unit.service.restart == "no":
                     self._change(unit, State.FAILED, why)
                     raise StartError(unit, why)
-            elif unit.service.restart == "no":
-                self._change(unit, State.FAILED, why)
+            elif not self._is_restarted(unit):
+                self._change(unit, State.FAILED if unit.exit_code else State.STOPPED, why)
                 return
-            if unit.process and time.monotonic() - unit.process.started > _STABLE_AFTER:
+            if time.monotonic() - unit.began > _STABLE_AFTER:
                 backoff = _BACKOFF_FIRST
             unit.restarts += 1
             self._change(unit, State.RESTARTING, f"{why} Starting it again in {backoff:g} s.")
             await self._sleep(backoff)
             backoff = min(backoff * 2, _BACKOFF_MOST)
+
+    def _is_restarted(self, unit: Unit) -> bool:
+        policy = unit.service.restart.partition(":")[0]
+        return policy != "no" and not (policy == "on-failure" and unit.exit_code == 0)
 
     async def _install(self, unit: Unit) -> None:
         for requirement in unit.driver.requirements(unit.service):
@@ -183,6 +188,15 @@ class Supervisor:
         for name, condition in unit.service.depends_on.items():
             if other := self._units.get(name):
                 await (other.started if condition == "service_started" else other.ready).wait()
+
+    async def _try_once(self, unit: Unit, log: Log) -> str:
+        """As `_run_once`; what can't be started *again* is a reason to wait, not to stop everything."""
+        try:
+            return await self._run_once(unit, log)
+        except UserError as error:
+            if unit.ready_at is None:
+                raise
+            return f"{error}"
 
     async def _run_once(self, unit: Unit, log: Log) -> str:
         """Start the process and stay with it until it is gone; says why it went."""
@@ -217,7 +231,7 @@ class Supervisor:
         return watch.result()
 
     def _account_for(self, unit: Unit, code: int) -> str:
-        unit.process = None
+        unit.process, unit.exit_code = None, code
         if unit.is_oneshot and code == 0:
             self._become_ready(unit, State.COMPLETED)
         if code < 0:
