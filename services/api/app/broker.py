@@ -62,7 +62,9 @@ class Publisher:
         await self.close()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                self._connection = await aio_pika.connect(self._url)
+                # Kept before it connects: a connection that failed must be closed, too.
+                self._connection = aio_pika.Connection(aio_pika.connection.make_url(self._url))
+                await self._connection.connect()
                 self._channel = await self._connection.channel(on_return_raises=True)
                 self._exchange = await _declare(self._channel, self._name)
         except (*aio_pika.exceptions.CONNECTION_EXCEPTIONS, TimeoutError) as error:

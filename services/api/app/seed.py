@@ -4,8 +4,10 @@ import argparse
 import asyncio
 import sys
 import time
+import unicodedata
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.cache import Cache
 from app.database import Database, is_outage
@@ -38,25 +40,32 @@ Young Zhang
 COUNT = text("SELECT count(*) FROM users WHERE password_hash = :hash")
 
 # Deterministic: user number n is the same everywhere. 7919 and 104729 are primes, which spread the
-# names; the number in the address makes it unique.
+# names; the number in the address makes it unique. Ids grow with n, which keeps the index quick.
 INSERT = text(
     """
     INSERT INTO users (id, email, name, password_hash, role_id, is_active, created_at, updated_at)
-    SELECT md5('seed-user-' || n)::uuid,
-        lower(regexp_replace(translate(first || '.' || last, :accented, :plain), '[^A-Za-z.]', '',
-            'g')) || '.' || n || '@example.com',
-        first || ' ' || last, :hash, role.id, n % 50 <> 0, moment, moment
+    SELECT CAST('5eed0000-0000-4000-8000-' || lpad(to_hex(n), 12, '0') AS uuid),
+        (CAST(:first_slugs AS text[]))[first] || '.' || (CAST(:last_slugs AS text[]))[last]
+            || '.' || n || '@example.com',
+        (CAST(:first_names AS text[]))[first] || ' ' || (CAST(:last_names AS text[]))[last],
+        :hash, role.id, n % 50 <> 0, moment, moment
     FROM generate_series(CAST(:low AS int), CAST(:high AS int)) AS n
     CROSS JOIN LATERAL (SELECT
-        (CAST(:first_names AS text[]))[1 + (n::bigint * 7919) % :first_count] AS first,
-        (CAST(:last_names AS text[]))[1 + (n::bigint * 104729 / 71) % :last_count] AS last,
+        1 + (n::bigint * 7919) % :first_count AS first,
+        1 + (n::bigint * 104729 / 71) % :last_count AS last,
         timestamptz '2026-01-01 00:00:00+00' + n * interval '17 seconds' AS moment
     ) AS made
     CROSS JOIN (SELECT id FROM roles WHERE name = :role) AS role
     ON CONFLICT DO NOTHING
     """
 )
-ACCENTED, PLAIN = "áãäèéëíóöúü", "aaaeeeioouu"
+# The search index takes what is new in big gulps: twice as fast as row by row.
+BULK_SETTINGS = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL gin_pending_list_limit = '512MB'",
+    "SET LOCAL maintenance_work_mem = '256MB'",
+)
+MERGE_INDEX = text("SELECT gin_clean_pending_list('users_search_idx')")
 
 
 async def seed(settings: Settings, wanted: int) -> None:
@@ -73,6 +82,7 @@ async def seed(settings: Settings, wanted: int) -> None:
             high = min(low + BATCH - 1, wanted)
             await _insert(database, low, high)
             say(f"{high:,} of {wanted:,} users, {time.monotonic() - started:.1f} s")
+        await _merge_index(database)
         await UserListCache(cache).invalidate()
     finally:
         await cache.close()
@@ -80,21 +90,38 @@ async def seed(settings: Settings, wanted: int) -> None:
 
 
 async def _insert(database: Database, low: int, high: int) -> None:
+    first_names, last_names = FIRST_NAMES.split(), LAST_NAMES.split()
     parameters = {
         "low": low,
         "high": high,
         "hash": UNUSABLE_HASH,
         "role": VIEWER,
-        "first_names": FIRST_NAMES.split(),
-        "last_names": LAST_NAMES.split(),
-        "first_count": len(FIRST_NAMES.split()),
-        "last_count": len(LAST_NAMES.split()),
-        "accented": ACCENTED,
-        "plain": PLAIN,
+        "first_names": first_names,
+        "last_names": last_names,
+        "first_slugs": [_slug(name) for name in first_names],
+        "last_slugs": [_slug(name) for name in last_names],
+        "first_count": len(first_names),
+        "last_count": len(last_names),
     }
     async with database.transaction() as session:
-        await session.execute(text("SET LOCAL statement_timeout = 0"))
+        await _set_up(session)
         await session.execute(INSERT, parameters)
+
+
+async def _merge_index(database: Database) -> None:
+    async with database.transaction() as session:
+        await _set_up(session)
+        await session.execute(MERGE_INDEX)
+
+
+async def _set_up(session: AsyncSession) -> None:
+    for setting in BULK_SETTINGS:
+        await session.execute(text(setting))
+
+
+def _slug(name: str) -> str:
+    """The name as it may stand in an e-mail address: "Zoë" becomes "zoe"."""
+    return "".join(c for c in unicodedata.normalize("NFKD", name).lower() if "a" <= c <= "z")
 
 
 def _number(value: str) -> int:

@@ -135,10 +135,14 @@ async def test_the_relay_survives_the_database(own_settings: Settings, broker: B
             await proxy.cut()
             refused = await client.post("/api/v1/export", json={"type": "users"})
             assert refused.status_code == 503
-            await asyncio.sleep(1)  # let every loop meet the outage
+            await eventually(lambda: _unavailable(client))
             await proxy.restore()
-            job = await eventually(lambda: _accepted(client), within_s=5)
+            job = await eventually(lambda: _accepted(client))
             assert job_ids(await broker.take(1)) == [job]
+
+
+async def _unavailable(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/readyz")).status_code == 503
 
 
 async def _accepted(client: httpx.AsyncClient) -> str | None:

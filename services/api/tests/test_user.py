@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import urlsafe_b64encode
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -227,7 +228,8 @@ async def test_single_users_look_the_same_in_the_list(admin: httpx.AsyncClient) 
         "created_at": 0,
         "updated_at": 0,
     }
-    assert listed["created_at"].rstrip("Z").split("+")[0] == user["created_at"].rstrip("Z")
+    for field in ("created_at", "updated_at"):
+        assert datetime.fromisoformat(listed[field]) == datetime.fromisoformat(user[field])
 
 
 async def test_no_read_is_stale_after_a_write(admin: httpx.AsyncClient) -> None:
