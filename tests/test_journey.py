@@ -65,7 +65,8 @@ def test_sign_in_create_a_user_export_and_download(system: System, users: int, p
     page.get_by_role("link", name="Exports").click()
     page.get_by_role("button", name="Start export").click()
     expect(page.get_by_role("progressbar").first).to_be_visible()
-    download_button = page.get_by_role("button", name="Download").first
+    newest = page.get_by_role("main").get_by_role("listitem").first
+    download_button = newest.get_by_role("button", name="Download")
     expect(download_button).to_be_visible(timeout=30_000)
     with page.expect_download() as download:
         download_button.click()
