@@ -17,8 +17,9 @@ TEMPLATE = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Migrate the template once: in the process that starts the workers, or the only one."""
+    """Make the bucket, and migrate the template once: in the process that starts the workers, or the only one."""
     if not hasattr(config, "workerinput") and not config.option.collectonly:
+        asyncio.run(servers.create_bucket(base_settings()))
         config.stash[TEMPLATE] = asyncio.run(database.create_template(base_settings()))
 
 

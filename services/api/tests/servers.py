@@ -1,7 +1,12 @@
-"""Plain connections to Redis and RabbitMQ, and what they hold of a test."""
+"""Plain connections to Redis, RabbitMQ and S3, and what they hold of a test."""
 
+from datetime import timedelta
+
+import httpx2 as httpx
+import obstore
 from aio_pika import connect
 from aio_pika.abc import AbstractConnection
+from obstore.store import S3Store
 from redis.asyncio import Redis
 
 from app.settings import Settings
@@ -22,6 +27,22 @@ async def broker_connection(settings: Settings) -> AbstractConnection:
         login=settings.rabbitmq_default_user,
         password=settings.rabbitmq_default_pass.get_secret_value(),
     )
+
+
+async def create_bucket(settings: Settings) -> None:
+    """Create the bucket, which the worker does elsewhere; harmless where it exists."""
+    store = S3Store(
+        settings.s3_bucket,
+        endpoint=settings.s3_endpoint,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key.get_secret_value(),
+        region=settings.s3_region,
+        virtual_hosted_style_request=False,
+    )
+    url = await obstore.sign_async(store, "PUT", "", timedelta(minutes=1))
+    async with httpx.AsyncClient() as client:
+        answer = await client.put(url)
+    assert answer.status_code in {200, 409}, answer.text
 
 
 async def delete_keys(settings: Settings) -> None:

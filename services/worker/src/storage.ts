@@ -75,23 +75,28 @@ export class Storage {
       .catch(rethrow);
   }
 
-  /** @throws where the storage does not answer within 2 s. A missing bucket is no failure. */
+  /**
+   * Makes the bucket if it is missing, so that the API finds one before the first export.
+   * @throws where the storage does not answer within 2 s.
+   */
   async check(): Promise<void> {
-    await this.#bucketExists(AbortSignal.timeout(CHECK_MS));
+    await this.#createBucket(AbortSignal.timeout(CHECK_MS));
   }
 
   close(): void {
     this.#client.destroy();
   }
 
-  async #createBucket(): Promise<void> {
-    if (await this.#bucketExists()) return;
-    await this.#client.send(new CreateBucketCommand({ Bucket: this.#bucket })).catch(rethrow);
+  async #createBucket(abortSignal?: AbortSignal): Promise<void> {
+    const options = abortSignal ? { abortSignal } : {};
+    if (await this.#bucketExists(options)) return;
+    await this.#client
+      .send(new CreateBucketCommand({ Bucket: this.#bucket }), options)
+      .catch(rethrow);
   }
 
-  async #bucketExists(abortSignal?: AbortSignal): Promise<boolean> {
+  async #bucketExists(options: { abortSignal?: AbortSignal }): Promise<boolean> {
     try {
-      const options = abortSignal ? { abortSignal } : {};
       await this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }), options);
       return true;
     } catch (error) {
