@@ -17,7 +17,7 @@ TEMPLATE = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the bucket, and migrate the template once: in the process that starts the workers, or the only one."""
+    """Make the bucket and the template once: in the process that starts the workers."""
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         asyncio.run(servers.create_bucket(base_settings()))
         config.stash[TEMPLATE] = asyncio.run(database.create_template(base_settings()))
