@@ -58,6 +58,20 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+async def forgive_cut_connections() -> None:
+    """Cutting a connection that asyncpg is opening leaves a failure that nobody awaits."""
+    loop = asyncio.get_running_loop()
+    report = loop.get_exception_handler()
+    assert report
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "unexpected connection_lost()" not in str(context.get("exception")):
+            report(loop, context)
+
+    loop.set_exception_handler(handle)
+
+
 @pytest.fixture(scope="session")
 async def settings(request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
     """Settings with a database, Redis keys and queues of this worker alone."""

@@ -153,7 +153,9 @@ async def _run_part(
 def _environment(workspace: Workspace, part: Part) -> dict[str, str]:
     """A service's tests get the service's own environment; the others get this process's."""
     if part.service:
-        return source.environment_of(part.service, Site(workspace, Addresses(workspace)))
+        # As it runs: the part was found before the ports were known.
+        service = workspace.service(part.service.name)
+        return source.environment_of(service, Site(workspace, Addresses(workspace)))
     environment = {**os.environ, "PATH": part.path}
     if part.name == "system":
         environment |= browser_environment(workspace.state)
