@@ -20,7 +20,6 @@ ME = "/api/v1/auth/me"
 LOGIN = "/api/v1/auth/login"
 REFRESH = "/api/v1/auth/refresh"
 NOBODY = "00000000-0000-4000-8000-000000000000"
-FRONTEND = "http://localhost:3000"
 
 
 async def status_of(api: Api, token: str) -> int:
@@ -147,8 +146,12 @@ async def test_cookie_refreshes_only_from_the_frontend(api: Api, people: People)
         assert (await client.post(REFRESH)).status_code == 403
         foreign = await client.post(REFRESH, headers={"Origin": "https://evil.example"})
         assert foreign.json()["code"] == "origin_refused"
-        assert (await client.post(REFRESH, headers={"Origin": FRONTEND})).status_code == 200
-        assert (await client.post(REFRESH, headers={"Origin": FRONTEND})).status_code == 200
+        assert (
+            await client.post(REFRESH, headers={"Origin": api.resources.settings.frontend_url})
+        ).status_code == 200
+        assert (
+            await client.post(REFRESH, headers={"Origin": api.resources.settings.frontend_url})
+        ).status_code == 200
 
 
 async def test_logout_bites_at_once(api: Api, people: People) -> None:

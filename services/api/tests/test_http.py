@@ -14,7 +14,6 @@ from tests.running import Api, run_api
 pytestmark = pytest.mark.anyio
 LOGIN = "/api/v1/auth/login"
 BODY = {"email": "nobody@example.com", "password": "wrong"}
-FRONTEND = "http://localhost:3000"
 
 
 def assert_problem(response: httpx.Response, status: int, code: str) -> None:
@@ -128,13 +127,14 @@ async def test_cors_admits_the_frontend_alone(api: Api) -> None:
         "Access-Control-Request-Method": "PATCH",
         "Access-Control-Request-Headers": "authorization",
     }
+    frontend = api.resources.settings.frontend_url
     async with api.client() as client:
-        ours = await client.options("/api/v1/users", headers={"Origin": FRONTEND, **preflight})
-        assert ours.headers["access-control-allow-origin"] == FRONTEND
+        ours = await client.options("/api/v1/users", headers={"Origin": frontend, **preflight})
+        assert ours.headers["access-control-allow-origin"] == frontend
         assert ours.headers["access-control-allow-credentials"] == "true"
-        answer = await client.get("/healthz", headers={"Origin": FRONTEND})
+        answer = await client.get("/healthz", headers={"Origin": frontend})
         assert "Cache-Status" in answer.headers["access-control-expose-headers"]
-        for origin in ("https://evil.example", "null", f"{FRONTEND}.evil.example"):
+        for origin in ("https://evil.example", "null", f"{frontend}.evil.example"):
             theirs = await client.options("/api/v1/users", headers={"Origin": origin, **preflight})
             assert "access-control-allow-origin" not in theirs.headers
 
