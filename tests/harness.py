@@ -14,6 +14,8 @@ import httpx2
 
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
+# Seldom enough to stay below the limit on requests of one user, which all tests share.
+INTERVAL = 0.2
 FINAL = ("succeeded", "failed", "cancelled")
 
 
@@ -27,7 +29,7 @@ def wait_for(look: Callable[[], T], seconds: float, what: str) -> T:
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
-        time.sleep(0.05)
+        time.sleep(INTERVAL)
     return found
 
 
