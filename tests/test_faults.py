@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -15,6 +16,17 @@ from harness import ROOT, System, await_job, start_export, wait_for
 def kill(system: System, name: str) -> None:
     """kill -9 a service's process, as the out-of-memory killer would."""
     os.kill(system.services()[name]["pid"], signal.SIGKILL)
+
+
+@contextmanager
+def frozen(system: System, name: str) -> Iterator[None]:
+    """Stop a service's process without ending it, so that those who need it wait."""
+    pid = system.services()[name]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def status_of(client: httpx2.Client, job_id: str) -> str:
@@ -33,9 +45,10 @@ def healthy_afterwards(system: System) -> Iterator[None]:
 @pytest.mark.usefixtures("users")
 def test_an_export_survives_the_death_of_its_worker(system: System, admin: httpx2.Client) -> None:
     """After kill -9 of the worker in the middle of an export there is exactly one finished file."""
-    job = start_export(admin)
-    wait_for(lambda: status_of(admin, job["id"]) == "running", 20, "the start of the export")
-    kill(system, "worker")
+    with frozen(system, "storage"):
+        job = start_export(admin)
+        wait_for(lambda: status_of(admin, job["id"]) == "running", 20, "the start of the export")
+        kill(system, "worker")
     done = await_job(admin, job["id"], seconds=90)
     assert done["status"] == "succeeded"
     assert done["result"]["rows"] == int(system.sql("SELECT count(*) FROM users"))

@@ -62,5 +62,7 @@ def test_an_edit_of_the_worker_is_live(system: System) -> None:
     log = ROOT / "tmp" / "test" / "logs" / "worker.log"
     before = log.read_text().count("broker.consuming")
     with edited(ROOT / "services/worker/src/main.ts", "\n", "\n\n"):
-        assert_live(lambda: log.read_text().count("broker.consuming") > before, "the worker's reload")
+        assert_live(
+            lambda: log.read_text().count("broker.consuming") > before, "the worker's reload"
+        )
     system.await_ready()
