@@ -10,6 +10,7 @@ import threading
 import time
 
 import httpx2
+
 from system import ROOT, gp, memory, report, services, signed_in
 
 USERS = 1_000_000

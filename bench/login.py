@@ -9,6 +9,7 @@ import time
 
 import httpx2
 from dotenv import dotenv_values
+
 from system import ROOT, percentile, report, services
 
 CLIENTS = 16

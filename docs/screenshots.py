@@ -14,6 +14,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / "bench"))
 
 from dotenv import dotenv_values  # noqa: E402 - after the path of the measurements
+
 from system import ROOT, services  # noqa: E402
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}

@@ -139,7 +139,7 @@ def _tool(root: Path) -> Part:
 def _system(root: Path) -> Part:
     config = str(root / "cli" / "pyproject.toml")
     style, types = ("--config", config), ("--config-file", config)
-    folders = (str(root / "tests"), str(root / "bench"))
+    folders = tuple(str(root / name) for name in ("tests", "bench", "docs"))
     return Part(
         name="system",
         folder=root / "tests",
