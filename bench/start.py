@@ -9,7 +9,7 @@ import time
 
 from system import descendants, gp, memory, report, services, supervisor
 
-ROUNDS = 5
+ROUNDS = 3
 REST_SECONDS = 10.0
 
 
