@@ -167,3 +167,12 @@ def test_wrong_words_end_with_2(workspace: Workspace, words: list[str]) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: ./gp")
     assert "Error: " in done.stderr
+
+
+def test_arguments_behind_dashes_go_to_the_test_runner() -> None:
+    """`./gp test cli -- -k WORD` chooses tests by that word."""
+    words = ("test", "cli", "--", "-n0", "--collect-only", "-k", "behind_dashes")
+    done = subprocess.run([REPOSITORY / "gp", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_arguments_behind_dashes" in done.stdout
+    assert "test_doctor" not in done.stdout

@@ -141,7 +141,8 @@ def test(part: str | None, arguments: tuple[str, ...]) -> None:
     """
     from groundplan.commands import test
 
-    sys.exit(test.run(part, list(arguments)))
+    words = arguments[1:] if arguments[:1] == ("--",) else arguments
+    sys.exit(test.run(part, list(words)))
 
 
 @command()
