@@ -123,7 +123,11 @@ function toJobError(error: unknown): JobError {
       permanent: true,
     });
   }
-  return new JobError(`The storage failed (${status} ${name}): ${message}`, { cause: error });
+  // Not every server says that its disk is full: rclone calls it an internal error.
+  const hint = status >= 500 ? ' Its disk may be full; its log says more.' : '';
+  return new JobError(`The storage failed (${status} ${name}): ${message}.${hint}`, {
+    cause: error,
+  });
 }
 
 /** 404 is said of a missing bucket, and by rclone where there are no uploads to list. */
