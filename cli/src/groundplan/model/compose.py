@@ -5,7 +5,7 @@ plain data; `model.workspace` gives it meaning.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -181,15 +181,3 @@ def as_mapping(value: Any) -> dict[str, Any]:
         name: (text if sign else None)
         for name, sign, text in (str(item).partition("=") for item in value)
     }
-
-
-def strings(node: Any) -> Iterator[str]:
-    """Every string below `node`."""
-    if isinstance(node, dict):
-        for value in node.values():
-            yield from strings(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from strings(value)
-    elif isinstance(node, str):
-        yield node

@@ -41,6 +41,17 @@ class Requirement(Protocol):
         """Get it, so that `find` finds it; raises UserError where that can't be done."""
 
 
+def path_of(requirement: Requirement) -> Path:
+    """Where a requirement is; raises UserError if it is not met."""
+    found = requirement.find()
+    if found is None:
+        raise UserError(
+            f"{requirement.title} is not on this machine.",
+            hint="Type ./gp doctor to see what is missing.",
+        )
+    return Path(found)
+
+
 @dataclass(frozen=True)
 class DebianProgram:
     """A server: from PATH, from the distribution's own folder, or from its packages."""
@@ -80,13 +91,7 @@ class DebianProgram:
     @property
     def path(self) -> Path:
         """Path of the binary; call it once the requirement is met."""
-        found = self.find()
-        if found is None:
-            raise UserError(
-                f"{self.title} is not on this machine.",
-                hint="Type ./gp doctor to see what is missing.",
-            )
-        return Path(found)
+        return path_of(self)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -161,13 +166,7 @@ class WheelProgram:
     @property
     def path(self) -> Path:
         """Path of the program; call it once the requirement is met."""
-        found = self.find()
-        if found is None:
-            raise UserError(
-                f"{self.title} is not on this machine.",
-                hint="Type ./gp doctor to see what is missing.",
-            )
-        return Path(found)
+        return path_of(self)
 
 
 @dataclass(frozen=True)
