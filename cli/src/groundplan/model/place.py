@@ -7,16 +7,26 @@ from pathlib import Path
 from groundplan.errors import UserError
 
 DEVELOPMENT = "development"
-FILES = ("docker-compose.yml", "docker-compose.development.yml")
+PRODUCTION = "production"
+BASE_FILE = "docker-compose.yml"
+DEVELOPMENT_FILE = "docker-compose.development.yml"
+PRODUCTION_FILE = "docker-compose.production.yml"
+FILES = {
+    DEVELOPMENT: (BASE_FILE, DEVELOPMENT_FILE),
+    PRODUCTION: (BASE_FILE, PRODUCTION_FILE),
+}
+"""The Compose files of each environment, in the order in which they are merged."""
 
 
 def find_root() -> Path:
     """The checkout that holds the current folder, or $GROUNDPLAN_ROOT, which the wrapper sets."""
     folder = Path(os.environ.get("GROUNDPLAN_ROOT", Path.cwd())).resolve()
     for candidate in (folder, *folder.parents):
-        if (candidate / FILES[0]).is_file():
+        if (candidate / BASE_FILE).is_file():
             return candidate
-    raise UserError(f"No {FILES[0]} in {folder} or above it.", hint="Go to a Groundplan workspace.")
+    raise UserError(
+        f"No {BASE_FILE} in {folder} or above it.", hint="Go to a Groundplan workspace."
+    )
 
 
 def instance_name() -> str:

@@ -67,5 +67,10 @@ def read(file: Path) -> dict[str, str]:
     return values
 
 
+def read_example(file: Path) -> dict[str, str]:
+    """The settings in the example; a `<random N>` stays as it is written."""
+    return {name: value or "" for name, value in dotenv_values(file).items()}
+
+
 def _random_text(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -4,15 +4,25 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from groundplan.errors import UserError
 from groundplan.model import compose, settings
-from groundplan.model.place import FILES, instance_name, servers_folder, settings_file, state_folder
+from groundplan.model.place import (
+    BASE_FILE,
+    DEVELOPMENT,
+    FILES,
+    instance_name,
+    servers_folder,
+    settings_file,
+    state_folder,
+)
 
 _PORT_VARIABLE = re.compile(r"\$\{(\w+):?-(\d+)\}")
+_REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):?\?")
+_TIERS = {"BACKING_SERVICES": "data", "DEVELOPMENT_SERVICES": "tools"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")
 _DURATION_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001}
 
@@ -25,6 +35,10 @@ class Port:
     published: int | None = None
     variable: str | None = None
     """The variable that moves `published`; None where the number is fixed."""
+    host: str | None = None
+    """The address of this machine that it is published on; None means all of them."""
+    protocol: str = "TCP"
+    """What is spoken there, for people: "HTTP", "AMQP"; from `x-groundplan.protocols`."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,28 @@ class Mount:
     source: str | None
     """Absolute path of a bind mount, name of a volume, or None for an anonymous volume."""
     is_bind: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume."""
+
+    name: str
+    holds: str | None = None
+    """What is in it, for people."""
+    backup: str | None = None
+    """How it is backed up; "none: WHY" where losing it is harmless."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that services share."""
+
+    name: str
+    driver: str = "bridge"
+    subnet: str | None = None
+    internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +109,23 @@ class Service:
     """Tools are started on demand only."""
     commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Further commands that run in the service's environment, e.g. "migrate"."""
+    section: str | None = None
+    """The markers between which it stands: "SERVICES", "BACKING_SERVICES", "DEVELOPMENT_SERVICES"."""
+    title: str = ""
+    """Its name for people, e.g. "PostgreSQL"; the service's name where none is given."""
+    role: str = ""
+    """What it is, in a few words for people, e.g. "database"."""
+    tier: str = "application"
+    """"edge", "application", "data" or "tools": which side of which security boundary it is on."""
+    scaling: str | None = None
+    """How it grows, e.g. "horizontal (stateless)"; the first word is "horizontal" or "vertical"."""
+    networks: tuple[str, ...] = ()
+    replicas: int = 1
+    container_name: str | None = None
+    static_address: bool = False
+    """True if a network gives it a fixed IP address."""
+    secrets: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
     @property
     def image_name(self) -> str:
@@ -88,6 +141,8 @@ class Workspace:
     name: str
     instance: str
     services: dict[str, Service]
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    networks: dict[str, Network] = field(default_factory=dict)
 
     @property
     def oneshots(self) -> set[str]:
@@ -151,42 +206,124 @@ def load(
     copies of one checkout, e.g. "test" from "development". Writes config/.env if it is missing.
     """
     instance = instance or instance_name()
-    files = [root / name for name in FILES]
-    values = {**os.environ, **(variables or {})}
-    tree = compose.load(files, values)
-    raw: compose.Tree = {}
-    for file in files:
-        raw = compose.merge(raw, compose.read(file))
-    _refuse_unknown_services(tree)
     env_file = settings_file(root, instance)
     settings.ensure(env_file, root / "config" / ".env.example")
-    shared = settings.read(env_file)
+    values = {**os.environ, **(variables or {})}
+    return _load(root, DEVELOPMENT, values, settings.read(env_file), instance)
+
+
+def describe(root: Path, environment: str = DEVELOPMENT) -> Workspace:
+    """The workspace as its files say it, whatever this machine's variables and settings are.
+
+    `environment` is "development" or "production". Reads config/.env.example in place of
+    config/.env, and writes nothing.
+    """
+    shared = settings.read_example(root / "config" / ".env.example")
+    required = {
+        name: f"<{name}>"
+        for file in FILES[environment]
+        if (root / file).exists()
+        for name in _REQUIRED_VARIABLE.findall((root / file).read_text())
+    }
+    return _load(root, environment, required | shared, shared, instance_name())
+
+
+def _load(
+    root: Path,
+    environment: str,
+    variables: Mapping[str, str],
+    shared: Mapping[str, str],
+    instance: str,
+) -> Workspace:
+    files = [root / name for name in FILES[environment] if (root / name).exists()]
+    files = files or [root / BASE_FILE]
+    tree = compose.load(files, variables)
+    raw: compose.Tree = {}
+    sections: dict[str, str] = {}
+    for file in files:
+        raw = compose.merge(raw, compose.read(file))
+        sections |= _sections(file)
+    _refuse_unknown_services(tree)
     services = {
-        name: _service(root, name, node, _ports(name, node, raw["services"][name], values), shared)
+        name: _service(
+            root,
+            name,
+            node,
+            _ports(name, node, raw["services"][name], variables),
+            shared,
+            sections.get(name),
+        )
         for name, node in tree["services"].items()
     }
-    workspace = Workspace(root, str(tree.get("name", root.name)), instance, services)
+    workspace = Workspace(
+        root,
+        str(tree.get("name", root.name)),
+        instance,
+        services,
+        volumes={name: _volume(name, node) for name, node in (tree.get("volumes") or {}).items()},
+        networks={
+            name: _network(name, node) for name, node in (tree.get("networks") or {}).items()
+        },
+    )
     _check_dependencies(workspace)
     return workspace
 
 
+_MARKER = re.compile(r"^\s*##<<(/?)([A-Z_]+)>>\s*$")
+_SERVICE_KEY = re.compile(r"^  ([\w.-]+):\s*(?:#.*)?$")
+
+
+def _sections(file: Path) -> dict[str, str]:
+    """The markers between which each service of `file` stands."""
+    found: dict[str, str] = {}
+    section: str | None = None
+    for line in file.read_text().splitlines():
+        if marker := _MARKER.match(line):
+            section = None if marker[1] else marker[2]
+        elif section and (key := _SERVICE_KEY.match(line)):
+            found[key[1]] = section
+    return found
+
+
+def _volume(name: str, node: Any) -> Volume:
+    extension = (node or {}).get("x-groundplan") or {}
+    return Volume(name, extension.get("holds"), extension.get("backup"))
+
+
+def _network(name: str, node: Any) -> Network:
+    node = node or {}
+    config = (node.get("ipam") or {}).get("config") or [{}]
+    return Network(
+        name, node.get("driver", "bridge"), config[0].get("subnet"), bool(node.get("internal"))
+    )
+
+
 def _refuse_unknown_services(tree: compose.Tree) -> None:
     if not isinstance(tree.get("services"), dict) or not tree["services"]:
-        raise UserError(f"{FILES[0]} has no services.")
+        raise UserError(f"{BASE_FILE} has no services.")
     for name, node in tree["services"].items():
         if not isinstance(node, dict):
             raise UserError(
-                f"The service {name!r} is not a mapping.", hint=f"Mend it in {FILES[0]}."
+                f"The service {name!r} is not a mapping.", hint=f"Mend it in {BASE_FILE}."
             )
         if "image" not in node and "build" not in node:
             raise UserError(f"The service {name!r} has neither `image` nor `build`.")
 
 
 def _service(
-    root: Path, name: str, node: compose.Tree, ports: Iterable[Port], shared: Mapping[str, str]
+    root: Path,
+    name: str,
+    node: compose.Tree,
+    ports: Iterable[Port],
+    shared: Mapping[str, str],
+    section: str | None,
 ) -> Service:
     extension = node.get("x-groundplan") or {}
-    limits = (((node.get("deploy") or {}).get("resources") or {}).get("limits")) or {}
+    protocols = {int(key): value for key, value in (extension.get("protocols") or {}).items()}
+    deploy = node.get("deploy") or {}
+    limits = ((deploy.get("resources") or {}).get("limits")) or {}
+    is_tool = bool(extension.get("tool", False))
+    networks = node.get("networks") or ["default"]
     build = node.get("build")
     context = build.get("context", ".") if isinstance(build, dict) else build
     return Service(
@@ -195,7 +332,7 @@ def _service(
         context=(root / context).resolve() if context else None,
         command=_words(node.get("entrypoint")) + _words(node.get("command")),
         environment=_environment(root, name, node, shared),
-        ports=tuple(ports),
+        ports=tuple(replace(port, protocol=protocols.get(port.target, "TCP")) for port in ports),
         mounts=tuple(_mount(root, item) for item in node.get("volumes") or []),
         depends_on=_dependencies(node.get("depends_on")),
         healthcheck=_healthcheck(node.get("healthcheck")),
@@ -204,8 +341,22 @@ def _service(
         memory_limit=limits.get("memory"),
         cpu_limit=limits.get("cpus"),
         ready=extension.get("ready"),
-        is_tool=bool(extension.get("tool", False)),
+        is_tool=is_tool,
         commands={key: _words(value) for key, value in (extension.get("commands") or {}).items()},
+        section=section,
+        title=extension.get("title", name),
+        role=extension.get("role", ""),
+        tier=extension.get("tier") or _TIERS.get(section or "", "application"),
+        scaling=extension.get("scaling"),
+        networks=tuple(networks),
+        replicas=int(deploy.get("replicas") or node.get("scale") or 1),
+        container_name=node.get("container_name"),
+        static_address=isinstance(networks, dict)
+        and any("ipv4_address" in (value or {}) for value in networks.values()),
+        secrets=tuple(
+            item["source"] if isinstance(item, dict) else item for item in node.get("secrets") or []
+        ),
+        profiles=tuple(node.get("profiles") or []),
     )
 
 
@@ -234,7 +385,7 @@ def _ports(
     """The ports of `node`; `raw` is the same node with its variables still in it."""
     seen: set[tuple[int, int | None]] = set()
     for original in raw.get("ports") or []:
-        port = _port(name, compose.interpolate(original, variables, Path(FILES[0])), original)
+        port = _port(name, compose.interpolate(original, variables, Path(BASE_FILE)), original)
         if (port.target, port.published) not in seen:
             seen.add((port.target, port.published))
             yield port
@@ -248,13 +399,20 @@ def _port(name: str, item: Any, original: Any) -> Port:
     try:
         if isinstance(item, dict):
             published, target = item.get("published"), item["target"]
+            host = item.get("host_ip")
             written = str(original.get("published", ""))
         else:
             parts = str(item).split("/")[0].split(":")
             published, target = (parts[-2] if len(parts) > 1 else None), parts[-1]
+            host = ":".join(parts[:-2]) or None
             written = str(original)
         match = _PORT_VARIABLE.search(written)
-        return Port(int(target), int(published) if published else None, match[1] if match else None)
+        return Port(
+            int(target),
+            int(published) if published else None,
+            match[1] if match else None,
+            host,
+        )
     except (KeyError, ValueError) as error:
         raise UserError(
             f"The port {item!r} of {name} can't be read.", hint="Write 127.0.0.1:HOST:CONTAINER."
@@ -264,12 +422,19 @@ def _port(name: str, item: Any, original: Any) -> Port:
 def _mount(root: Path, item: Any) -> Mount:
     if isinstance(item, dict):
         source, target = item.get("source"), str(item["target"])
+        read_only = bool(item.get("read_only"))
     else:
         parts = str(item).split(":")
+        read_only = len(parts) > 2 and "ro" in parts[2].split(",")
         source, target = (parts[0], parts[1]) if len(parts) > 1 else (None, parts[0])
     if source and source.startswith((".", "/", "~")):
-        return Mount(target, str((root / Path(source).expanduser()).resolve()), is_bind=True)
-    return Mount(target, source)
+        return Mount(
+            target,
+            str((root / Path(source).expanduser()).resolve()),
+            is_bind=True,
+            read_only=read_only,
+        )
+    return Mount(target, source, read_only=read_only)
 
 
 def _dependencies(node: Any) -> dict[str, str]:
