@@ -78,9 +78,10 @@ def browser_environment(folder: Path) -> dict[str, str]:
     environment = {"CHROMIUM": str(CHROMIUM.path), **CHROMIUM.environment}
     if CHROMIUM.environment:
         fonts = folder / "fonts.conf"
-        fonts.write_text(
-            f"<fontconfig><dir>{CHROMIUM.packages.target}/usr/share/fonts</dir></fontconfig>"
-        )
+        # Fonts that the machine has already are not unpacked with it.
+        folders = (Path("/"), CHROMIUM.packages.target)
+        listed = "".join(f"<dir>{root / 'usr/share/fonts'}</dir>" for root in folders)
+        fonts.write_text(f"<fontconfig>{listed}</fontconfig>")
         environment["FONTCONFIG_FILE"] = str(fonts)
     return environment
 
