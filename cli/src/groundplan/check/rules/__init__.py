@@ -1,0 +1,46 @@
+"""The rules, in the order in which `--explain` lists them. A rule is a module: see `finding.Rule`."""
+
+from groundplan.check.finding import Rule
+from groundplan.check.rules import (
+    command_documented,
+    compose_valid,
+    docs_current,
+    flow_declared,
+    flow_request,
+    host_reachable,
+    image_pinned,
+    link,
+    marker,
+    port_conflict,
+    port_documented,
+    public_only,
+    reach_unused,
+    resources_fit,
+    scaling_feasible,
+    secret_tracked,
+    service_documented,
+    volume_backup,
+    volume_declared,
+)
+
+RULES: tuple[Rule, ...] = (
+    compose_valid,
+    marker,
+    service_documented,
+    docs_current,
+    host_reachable,
+    reach_unused,
+    flow_declared,
+    flow_request,
+    public_only,
+    image_pinned,
+    port_conflict,
+    volume_declared,
+    volume_backup,
+    scaling_feasible,
+    resources_fit,
+    secret_tracked,
+    port_documented,
+    link,
+    command_documented,
+)
