@@ -1,15 +1,23 @@
 """How Compose files are read: merge, variables, forms of writing, and mistakes in them."""
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.errors import UserError
 from groundplan.model import compose
+from groundplan.model import workspace as model
+from groundplan.model.interpolation import substitute
+from groundplan.model.specification import SERVICE
 from groundplan.model.workspace import Service, duration
-from tests.support import Tree, Workspace, service
+from tests.support import Tree, Workspace, check, service
+
+ODD = ["", "a", "a:b", "80:80", "1s", "source", "target", "file", "1-2", "$$", "name"]
 
 
 def read(workspace: Workspace, node: Tree, override: Tree | None = None) -> Service:
@@ -100,7 +108,9 @@ def test_env_files_of_both_files_are_read(workspace: Workspace) -> None:
 
 def test_missing_env_file_is_named(workspace: Workspace) -> None:
     """A missing `env_file` is an error, unless it is not required."""
-    with pytest.raises(UserError, match=r"none\.env of web is missing"):
+    with pytest.raises(
+        UserError, match=r"docker-compose\.yml:4 services\.web\.env_file\.0 is missing"
+    ):
         read(workspace, {"env_file": "none.env"})
     read(workspace, {"env_file": [{"path": "none.env", "required": False}]})
 
@@ -161,7 +171,7 @@ def test_required_variable_is_asked_for(workspace: Workspace, text: str) -> None
     workspace.write({"web": {"image": text}})
     done = workspace.gp("up", "--dry-run")
     assert done.returncode == 1
-    assert "docker-compose.yml needs the variable NONE" in done.stderr
+    assert "docker-compose.yml:3 needs the variable NONE" in done.stderr
     assert "set it in your shell" in done.stderr
 
 
@@ -177,14 +187,14 @@ def test_lone_dollar_is_refused(workspace: Workspace, text: str) -> None:
 @given(st.text())
 def test_text_with_doubled_dollars_comes_out_as_it_was_meant(text: str) -> None:
     """Any text survives, once each `$` in it is written twice."""
-    assert compose.substitute(text.replace("$", "$$"), {}, "file") == text
+    assert substitute(text.replace("$", "$$"), {}, "file") == text
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z_]\w{0,8}", fullmatch=True), st.text(), min_size=1))
 def test_values_of_variables_are_not_read_again(variables: dict[str, str]) -> None:
     """A variable's value comes out as it is, whatever it holds."""
     text = "|".join(f"${{{name}}}" for name in variables)
-    assert compose.substitute(text, variables, "file") == "|".join(variables.values())
+    assert substitute(text, variables, "file") == "|".join(variables.values())
 
 
 def test_entry_without_value_comes_from_this_machine(
@@ -261,10 +271,14 @@ def test_variable_moves_a_port(workspace: Workspace) -> None:
     assert port.published == 9100
 
 
-@pytest.mark.parametrize("item", ["a:b", "9000-9010:9000-9010", {"published": 9000}], ids=str)
+@pytest.mark.parametrize(
+    "item",
+    ["a:b", "9000-9010:80", "9000-9010:80-81", "1.2.3.400:80:80", "90000:80", {"published": 9000}],
+    ids=str,
+)
 def test_port_that_cannot_be_read(workspace: Workspace, item: object) -> None:
     """A port that can't be read is an error that names it and its service."""
-    with pytest.raises(UserError, match="of web can't be read"):
+    with pytest.raises(UserError, match=r"docker-compose\.yml:5 services\.web\.ports\.0"):
         read(workspace, {"ports": [item]})
 
 
@@ -285,14 +299,14 @@ def test_healthchecks(workspace: Workspace, node: Tree, expected: tuple[str, ...
 
 
 def test_words_that_look_like_booleans_stay_words(workspace: Workspace) -> None:
-    """`no`, `on` and times are text, as in Compose; only `true` and `false` are booleans."""
+    """`no`, `on` and 12:30 are text, as in Compose; only `true` and `false` are booleans."""
     workspace.write_text(
         """
         services:
           web:
             image: web
             restart: no
-            environment: {A: on, B: yes, C: true, D: 12:30, E: 2026-11-22T10:00:00Z}
+            environment: {A: on, B: yes, C: true, D: 12:30, E: 1.10}
         """
     )
     found = workspace.load().services["web"]
@@ -302,7 +316,7 @@ def test_words_that_look_like_booleans_stay_words(workspace: Workspace) -> None:
         "B": "yes",
         "C": "true",
         "D": "12:30",
-        "E": "2026-11-22T10:00:00Z",
+        "E": "1.1",
     }
 
 
@@ -314,13 +328,14 @@ def test_words_that_look_like_booleans_stay_words(workspace: Workspace) -> None:
     [
         ("services:\n  web: [1,\n", "docker-compose.yml:3:1 is not valid YAML"),
         ("services:\n  web:\n\timage: x\n", "docker-compose.yml:3:1 is not valid YAML"),
-        ("services: {web: {image: !reset null}}\n", "docker-compose.yml:1:25 is not valid YAML"),
+        ("services: {web: {image: !reset null}}\n", "has neither `image` nor `build`"),
+        ("services: {web: {image: !env x}}\n", "docker-compose.yml:1 has the unknown tag !env"),
         ("- a\n", "docker-compose.yml is not a Compose file"),
         ("", "docker-compose.yml is not a Compose file"),
         ("services: {}\n", "docker-compose.yml has no services"),
-        ("services: [web]\n", "docker-compose.yml has no services"),
-        ("services: {web: 1}\n", "The service 'web' is not a mapping"),
-        ("services: {web: {command: x}}\n", "'web' has neither `image` nor `build`"),
+        ("services: [web]\n", "docker-compose.yml:1 services must be a mapping"),
+        ("services:\n  web: 1\n", "docker-compose.yml:2 services.web must be a mapping"),
+        ("services:\n  web: {user: x}\n", "yml:2 services.web has neither `image` nor `build`"),
         ("services: {a: {image: a, depends_on: [b]}}\n", "a depends on 'b', which is no service"),
     ],
 )
@@ -347,6 +362,215 @@ def test_ring_of_dependencies_is_shown(workspace: Workspace) -> None:
     done = workspace.gp("up", "--dry-run")
     assert done.returncode == 1
     assert "a → b → c → a" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ["image: a", "enviroment: {}"],
+            "5 services.web.enviroment is no key that Compose knows. Did",
+        ),
+        (["image: a", "deploy:", "  resource: {}"], "6 services.web.deploy.resource is no key"),
+        (
+            ["image: a", "ports:", "- {target: 80, host: x}"],
+            "6 services.web.ports.0.host is no key",
+        ),
+        (
+            ["image: a", "x-groundplan:", "  titel: Web"],
+            "6 services.web.x-groundplan.titel is no key",
+        ),
+        (
+            ["image: a", "x-groundplan: {tier: cloud}"],
+            "5 services.web.x-groundplan.tier is 'cloud'",
+        ),
+        (["image: a", "user: 1000"], "5 services.web.user must be text. Quote it"),
+        (["image: a", "restart: {}"], "5 services.web.restart must be text"),
+        (["image: a", "image: b"], "5 has the key 'image' again. Line 4 has it"),
+        (["image: a", "environment: {1: x}"], "5 has the key 1, which is no text"),
+        (["image: a", "environment:", "- 5"], "6 services.web.environment.0 must be text"),
+        (
+            ["image: a", "mem_limit: lots"],
+            "5 services.web.mem_limit is not right: 'lots' is no size",
+        ),
+        (
+            ["image: a", "init: perhaps"],
+            "5 services.web.init is 'perhaps', and must be true or false",
+        ),
+        (["image: a", "networks: [front]"], "5 services.web.networks.front is no network"),
+        (["image: a", "secrets:", "- token"], "6 services.web.secrets.0 names 'token'"),
+        (["image: a", "gpus: all"], "5 services.web.gpus is not supported by Groundplan"),
+        (["image: a", "ports:"], "5 services.web.ports has no value"),
+        (["image: a", 'command: unclosed "'], "5 services.web.command can't be split"),
+        (["image: a", "environment: {A: 2026-11-22}"], "5 has the date 2026-11-22. Quote it"),
+    ],
+    ids=str,
+)
+def test_mistake_is_told_with_its_line(workspace: Workspace, lines: list[str], said: str) -> None:
+    """What Compose would refuse, and what Groundplan can't read, is told with file and line."""
+    body = "".join(f"    {line}\n" for line in lines)
+    workspace.write_text(f"# A comment.\nservices:\n  web:\n{body}")
+    with pytest.raises(UserError) as caught:
+        workspace.load()
+    assert f"docker-compose.yml:{said}" in str(caught.value)
+
+
+def test_mistake_in_the_override_is_told_with_its_file(workspace: Workspace) -> None:
+    """A mistake in the development file names that file."""
+    with pytest.raises(UserError, match=r"docker-compose\.development\.yml:3 .* mean 'ports'"):
+        read(workspace, {}, {"port": ["80:80"]})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    key=st.sampled_from(sorted(SERVICE.fields)),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(ODD),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(ODD), inner),
+        max_leaves=4,
+    ),
+)
+def test_any_value_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: object
+) -> None:
+    """Whatever stands at a key of a service, it is read, or refused as a user's error."""
+    file = tmp_path_factory.mktemp("any") / "docker-compose.yml"
+    file.write_text(yaml.safe_dump({"services": {"web": {"image": "web", key: value}}}))
+    with suppress(UserError):
+        assert compose.load([file], {})["services"]
+
+
+# -- places -----------------------------------------------------------------------------------
+
+BASE = """\
+x-common: &common
+  image: web
+services:
+  web:
+    <<: *common
+    environment:
+      A: "1"
+    ports:
+      - "80:80"
+      - "81:81"
+"""
+DEVELOPMENT = """\
+services:
+  web:
+    environment: {A: "2"}
+    ports: ["82:82"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("services", "web", "ports", 0), "docker-compose.development.yml:4"),
+        (("services", "web", "ports", 1), "docker-compose.yml:10"),
+        (("services", "web", "environment", "A"), "docker-compose.development.yml:3"),
+        (("services", "web", "image"), "docker-compose.yml:2"),
+        (("services", "web", "user"), "docker-compose.development.yml:2"),
+        (("volumes", "data"), "docker-compose.development.yml:1"),
+    ],
+    ids=str,
+)
+def test_place_of_a_value(workspace: Workspace, path: tuple[str | int, ...], expected: str) -> None:
+    """A value stands in the last file that has it; what no file has, at its nearest parent."""
+    workspace.write_text(BASE)
+    (workspace.root / "docker-compose.development.yml").write_text(DEVELOPMENT)
+    file, line = compose.locate(workspace.load().files, path)
+    assert f"{file.name}:{line}" == expected
+
+
+def test_place_follows_an_edit(workspace: Workspace) -> None:
+    """A file that was changed is read again."""
+    file = workspace.root / "docker-compose.yml"
+    workspace.write_text("services:\n  web: {image: a}\n")
+    assert compose.locate([file], ("services", "web"))[1] == 2
+    workspace.write_text("# Moved down.\n\nservices:\n  web: {image: a}\n")
+    assert compose.locate([file], ("services", "web"))[1] == 4
+
+
+# -- what the workspace knows -----------------------------------------------------------------
+
+
+def test_description_knows_where_it_comes_from(workspace: Workspace) -> None:
+    """The description knows its files, its environment and the machine that the limits fit into."""
+    extension = {"machine": {"cpus": "8", "memory": "8G"}}
+    text = yaml.safe_dump({"x-groundplan": extension, "services": {"web": {"image": "web"}}})
+    workspace.write_text(text)
+    found = model.describe(workspace.root, "production")
+    assert [file.name for file in found.files] == ["docker-compose.yml"]
+    assert (found.environment, found.machine) == ("production", {"cpus": "8", "memory": "8G"})
+
+
+def test_contract_and_publicity(workspace: Workspace) -> None:
+    """`x-groundplan` says where a service's contract is, and whether it is public."""
+    extension = {"contract": "contracts/openapi.json", "public": True}
+    found = read(workspace, {"x-groundplan": extension})
+    assert (found.contract, found.is_public) == ("contracts/openapi.json", True)
+    assert (read(workspace, {}).contract, read(workspace, {}).is_public) == (None, False)
+
+
+def test_description_ignores_this_machine(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The description of a workspace is the same on every machine, and writes nothing."""
+    monkeypatch.setenv("WEB_PORT", "9999")
+    monkeypatch.setenv("A", "mine")
+    (workspace.root / ".env").write_text("WEB_PORT=8888\n")
+    workspace.write(
+        {"web": {"image": "web", "ports": ["${WEB_PORT:-80}:80"], "environment": ["A"]}}
+    )
+    found = model.describe(workspace.root).services["web"]
+    assert (found.ports[0].published, found.environment) == (80, {})
+    assert not workspace.settings.exists()
+
+
+def test_variables_beside_the_files(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.env` beside the Compose files gives variables; the environment's are stronger."""
+    monkeypatch.delenv("TAG", raising=False)
+    (workspace.root / ".env").write_text("TAG=7\n")
+    assert read(workspace, {"image": "web:${TAG}"}).image == "web:7"
+    monkeypatch.setenv("TAG", "8")
+    assert read(workspace, {"image": "web:${TAG}"}).image == "web:8"
+
+
+def test_service_of_a_profile_waits_to_be_named(workspace: Workspace) -> None:
+    """`up` leaves a service with profiles out, unless one is active or the service is named."""
+    workspace.write({"web": service(), "debug": service(profiles=["debug"])})
+    assert workspace.gp("up", "--dry-run").stdout.split() == ["web"]
+    assert workspace.gp("up", "--dry-run", "debug").stdout.split() == ["debug"]
+    done = workspace.gp("up", "--dry-run", COMPOSE_PROFILES="other,debug")
+    assert done.stdout.split() == ["web", "debug"]
+
+
+def test_protocols_of_ports(workspace: Workspace) -> None:
+    """A port's protocol is that of `x-groundplan`, else its transport."""
+    protocols = {"x-groundplan": {"protocols": {"80": "HTTP"}}}
+    found = read(workspace, {"ports": ["80:80", "53:53/udp"], "expose": ["90-91"]} | protocols)
+    assert [(port.target, port.protocol) for port in found.ports] == [
+        (80, "HTTP"),
+        (53, "UDP"),
+        (90, "TCP"),
+        (91, "TCP"),
+    ]
+
+
+def test_hundred_services_are_described_at_once(workspace: Workspace) -> None:
+    """A workspace of 100 services is read in half a second of work."""
+    names = [f"service-{number}" for number in range(100)]
+    node = {
+        "image": "web",
+        "environment": {f"NAME_{number}": "value" for number in range(10)},
+        "healthcheck": check("true"),
+        "deploy": {"resources": {"limits": {"cpus": "1.0", "memory": "1G"}}},
+    }
+    ports = {name: {"ports": [f"{9000 + index}:80"]} for index, name in enumerate(names)}
+    workspace.write(dict.fromkeys(names, node), ports)
+    began = time.process_time()
+    assert len(model.describe(workspace.root).services) == len(names)
+    assert time.process_time() - began < 0.5
 
 
 def test_missing_file_is_named(workspace: Workspace) -> None:

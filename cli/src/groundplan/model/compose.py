@@ -1,183 +1,113 @@
-"""Reads Compose files: YAML, `${…}` interpolation and the merge of overrides.
+"""Loads Compose files as Compose does: variables, `extends`, the merge of overrides, long forms.
 
-Follows the Compose specification for the keys that the workspace uses. A file is read as
-plain data; `model.workspace` gives it meaning.
+docs/adr/0008-own-compose-reader.md says what is refused.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from groundplan.errors import UserError
-
-Tree = dict[str, Any]
-
-_VARIABLE = re.compile(
-    r"\$(?:(?P<escaped>\$)"
-    r"|(?P<named>[A-Za-z_]\w*)"
-    r"|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-?+])(?P<argument>(?:\$\{[^}]*\}|[^}])*))?\}"
-    r"|(?P<invalid>))"
-)
-
-# Keys whose override replaces the original although both are lists.
-_REPLACED = {"command", "entrypoint", "test"}
-# Keys that may be written as a list of "KEY=value" and merge as mappings.
-_MAPPINGS = {"environment", "labels", "args", "extra_hosts", "depends_on"}
-
-# YAML 1.1 takes `no` for false, 22:22 for a number and 2026-11-22 for a date; to Compose they are text.
-_SCALARS = {
-    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": ("[-+]?(?:0|[1-9][0-9_]*|0[0-7_]+|0b[01_]+|0x[0-9a-fA-F_]+)", "-+0123456789"),
-    "timestamp": None,
-}
+from groundplan.model import consistency, shapes
+from groundplan.model.interpolation import substitute
+from groundplan.model.shapes import Place
+from groundplan.model.source import Override, Tree
+from groundplan.model.source import locate as locate
+from groundplan.model.source import read as read
+from groundplan.model.specification import FILE, SERVICE
 
 
-def _loader() -> Any:
-    """The safe loader, written in C where PyYAML was built with it, with the scalars of Compose."""
-    loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
-    loader.yaml_implicit_resolvers = {
-        first: [item for item in resolvers if item[0].rpartition(":")[2] not in _SCALARS]
-        for first, resolvers in loader.yaml_implicit_resolvers.items()
-    }
-    for name, form in _SCALARS.items():
-        if form:
-            pattern = re.compile(f"^(?:{form[0]})$")
-            loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", pattern, list(form[1]))
-    return loader
+def load(files: Sequence[Path], variables: Mapping[str, str]) -> Tree:
+    """Merge `files` in order, with `variables` put in for `${NAME}`; every value in its long form.
 
-
-_LOADER = _loader()
-
-
-def load(files: list[Path], variables: Mapping[str, str]) -> Tree:
-    """Merge `files` in order, with `variables` put in for `${NAME}`.
-
-    Raises UserError, naming file and line, for YAML or variables that can't be read.
+    Raises UserError, naming file and line, for what can't be read.
     """
-    merged: Tree = {}
+    tree: Tree = {}
     for file in files:
-        tree = read(file)
-        merged = merge(merged, interpolate(tree, variables, file))
-    return merged
-
-
-def read(file: Path) -> Tree:
-    """The content of one Compose file, not interpolated."""
-    try:
-        with file.open("rb") as stream:
-            tree = yaml.load(stream, Loader=_LOADER)  # noqa: S506 - it is a safe loader
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{file.name} is missing.", hint=f"Restore it: git checkout -- {file.name}"
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{file.name}:{mark.line + 1}:{mark.column + 1}" if mark else file.name
-        problem = getattr(error, "problem", None) or str(error)
-        raise UserError(f"{place} is not valid YAML.", why=f"{problem}.") from error
-    if not isinstance(tree, dict):
-        raise UserError(
-            f"{file.name} is not a Compose file.", why="It must be a mapping with `services`."
-        )
+        tree = shapes.settle(shapes.merge(FILE, tree, load_file(file, variables)))
+    place = Place(tuple(files))
+    shapes.complete(FILE, tree, place)
+    for service in tree.get("services", {}).values():
+        _add_implied_dependencies(service)
+    consistency.check(tree, place)
     return tree
 
 
-def interpolate(node: Any, variables: Mapping[str, str], file: Path) -> Any:
-    """`node` with every `${NAME}` in its strings replaced, as Compose does it."""
+def load_file(file: Path, variables: Mapping[str, str]) -> Tree:
+    """One Compose file, not merged with others; services have what they extend in them."""
+    place = Place((file,))
+    tree: Tree = shapes.read(FILE, _interpolate(read(file), variables, place), place)
+    marked = tree.get("services")
+    services: Any = marked.value if isinstance(marked, Override) else marked
+    for name in services if isinstance(services, dict) else ():
+        services[name] = _extended(file, services, name, variables, ())
+    return tree
+
+
+def _interpolate(node: Any, variables: Mapping[str, str], place: Place) -> Any:
+    """`node` with variables put into every text but keys."""
     if isinstance(node, dict):
-        return {key: interpolate(value, variables, file) for key, value in node.items()}
+        return {
+            key: _interpolate(value, variables, place.child(key)) for key, value in node.items()
+        }
     if isinstance(node, list):
-        return [interpolate(value, variables, file) for value in node]
+        return [
+            _interpolate(value, variables, place.child(index)) for index, value in enumerate(node)
+        ]
+    if isinstance(node, Override):
+        return Override(_interpolate(node.value, variables, place))
     if isinstance(node, str) and "$" in node:
-        return substitute(node, variables, str(file.name))
+        file, line = locate(place.files, place.path)
+        return substitute(node, variables, f"{file.name}:{line}")
     return node
 
 
-def substitute(text: str, variables: Mapping[str, str], place: str) -> str:
-    """`text` with its variables replaced; `place` is named in errors."""
-
-    def replacement(match: re.Match[str]) -> str:
-        if match["escaped"]:
-            return "$"
-        name = match["named"] or match["braced"]
-        if name is None:
-            raise UserError(
-                f"{place}: {text!r} has a `$` that starts no variable.",
-                hint="Write $$ for a plain $.",
-            )
-        return _expand(match, variables.get(name), variables, place)
-
-    return _VARIABLE.sub(replacement, text)
-
-
-def _expand(
-    match: re.Match[str], value: str | None, variables: Mapping[str, str], place: str
-) -> str:
-    operator, argument = match["operator"] or "", match["argument"] or ""
-    present = bool(value) if operator.startswith(":") else value is not None
-    if operator.endswith("+"):
-        return substitute(argument, variables, place) if present else ""
-    if present:
-        return value or ""
-    if operator.endswith("?"):
-        raise UserError(f"{place} needs the variable {match['braced']}.", why=argument)
-    return substitute(argument, variables, place)
+def _extended(
+    file: Path,
+    services: Tree,
+    name: str,
+    variables: Mapping[str, str],
+    chain: tuple[tuple[Path, str], ...],
+) -> Any:
+    """The service `name` of `file`, merged over the one that it extends."""
+    node = services[name]
+    if not isinstance(node, dict) or "extends" not in node:
+        return node
+    place = Place((file,), ("services", name, "extends"))
+    if (file, name) in chain:
+        ring = " → ".join(step for _, step in [*chain, (file, name)])
+        raise place.error("comes back to itself", why=f"{ring}.")
+    extends = shapes.unmarked(node["extends"], place)
+    other = Path(shapes.unmarked(extends.get("file", file), place))
+    base = extends["service"]
+    others = services if other == file else _raw_services(other, variables)
+    if base not in others:
+        raise place.error(f"names {base!r}, which is no service of {other.name}")
+    inherited = _extended(other, others, base, variables, (*chain, (file, name)))
+    own = {key: value for key, value in node.items() if key != "extends"}
+    return shapes.merge(SERVICE, inherited, own)
 
 
-def merge(base: Any, override: Any, key: str = "") -> Any:
-    """`base` with `override` laid over it by the rules of Compose."""
-    if key in _MAPPINGS:
-        return {**as_mapping(base), **as_mapping(override)}
-    if key == "env_file":
-        return as_list(base) + as_list(override)
-    if key == "build":
-        base, override = _long_build(base), _long_build(override)
-    if isinstance(base, dict) and isinstance(override, dict):
-        merged = dict(base)
-        for name, value in override.items():
-            merged[name] = merge(base[name], value, name) if name in base else value
-        return merged
-    if isinstance(base, list) and isinstance(override, list) and key not in _REPLACED:
-        return _merge_lists(base, override, key)
-    return override
+def _raw_services(file: Path, variables: Mapping[str, str]) -> Tree:
+    place = Place((file,))
+    tree = shapes.read(FILE, _interpolate(read(file), variables, place), place)
+    services: Tree = shapes.unmarked(tree.get("services"), place.child("services"))
+    return services
 
 
-def _merge_lists(base: list[Any], override: list[Any], key: str) -> list[Any]:
-    if key != "volumes":
-        return base + [item for item in override if item not in base]
-    targets = {volume_target(item) for item in override}
-    return [item for item in base if volume_target(item) not in targets] + override
-
-
-def volume_target(item: Any) -> str:
-    """The path in the container of one entry of `volumes`."""
-    if isinstance(item, dict):
-        return str(item.get("target", ""))
-    parts = str(item).split(":")
-    return parts[0] if len(parts) == 1 else parts[1]
-
-
-def _long_build(value: Any) -> Any:
-    return {"context": value} if isinstance(value, str) else value
-
-
-def as_list(value: Any) -> list[Any]:
-    """A list from what may be a single value."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def as_mapping(value: Any) -> dict[str, Any]:
-    """A mapping from either form of `environment` and its like."""
-    if value is None:
-        return {}
-    if isinstance(value, dict):
-        return value
-    return {
-        name: (text if sign else None)
-        for name, sign, text in (str(item).partition("=") for item in value)
+def _add_implied_dependencies(service: Tree) -> None:
+    """What a service links to, or shares volumes or a namespace with, starts before it."""
+    restarted = [link.split(":")[0] for link in service.get("links", [])]
+    for key in ("network_mode", "ipc", "pid", "uts", "cgroup"):
+        kind, _, name = service.get(key, "").partition(":")
+        if kind == "service":
+            restarted.append(name)
+    shared = [
+        item.split(":")[0] for item in service.get("volumes_from", []) if item[:10] != "container:"
+    ]
+    implied = {name: {"condition": "service_started", "required": True} for name in shared}
+    implied |= {
+        name: {"condition": "service_started", "required": True, "restart": True}
+        for name in restarted
     }
+    if implied:
+        service["depends_on"] = implied | service.get("depends_on", {})

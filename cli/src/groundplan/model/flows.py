@@ -63,7 +63,7 @@ def load(root: Path) -> Flows:
     if not file.exists():
         return Flows((), (), (), ())
     try:
-        node = yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
+        node = yaml.compose(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{FILE}:{mark.line + 1}" if mark else str(FILE)

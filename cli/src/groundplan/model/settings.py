@@ -1,4 +1,4 @@
-"""config/.env: written once from its example with random secrets, then only read."""
+"""config/.env: written from its example with random secrets; what it holds is never changed."""
 
 import fcntl
 import os
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from groundplan.errors import UserError
+from groundplan.model import env_file
 
 _RANDOM = re.compile(r"<random (\d+)>")
+_ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -21,8 +21,10 @@ def ensure(file: Path, example: Path) -> bool:
     """Write `file` from `example` unless it exists; True if it was written.
 
     Each `<random N>` becomes N random letters and digits. The file is readable by its owner only.
+    A file that exists gets the settings of the example that it lacks, at its end.
     """
     if file.exists():
+        _complete(file, example)
         return False
     try:
         text = example.read_text()
@@ -35,13 +37,39 @@ def ensure(file: Path, example: Path) -> bool:
     with _locked(file.parent):
         if file.exists():  # another command was quicker
             return False
-        partial = file.with_name(file.name + ".partial")
-        partial.unlink(missing_ok=True)
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as stream:
-            stream.write(_RANDOM.sub(lambda match: _random_text(int(match[1])), text))
-        partial.rename(file)
+        _write(file, _with_random_values(text))
     return True
+
+
+def _complete(file: Path, example: Path) -> None:
+    """Add what came into the example later, as the settings of a service that was added."""
+    if not example.exists() or not _missing(file, example):
+        return
+    with _locked(file.parent):
+        lines = [_with_random_values(line) for line in _missing(file, example)]
+        text = file.read_text()
+        _write(file, "\n".join([text.rstrip("\n"), *lines, ""]))
+
+
+def _missing(file: Path, example: Path) -> list[str]:
+    """The lines of the example that set what `file` does not."""
+    given = {match[1] for match in _ASSIGNMENT.finditer(file.read_text())}
+    lines = example.read_text().splitlines()
+    return [line for line in lines if (it := _ASSIGNMENT.match(line)) and it[1] not in given]
+
+
+def _write(file: Path, text: str) -> None:
+    """Write `file` whole or not at all, for its owner only."""
+    partial = file.with_name(file.name + ".partial")
+    partial.unlink(missing_ok=True)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+    partial.rename(file)
+
+
+def _with_random_values(text: str) -> str:
+    return _RANDOM.sub(lambda match: _random_text(int(match[1])), text)
 
 
 @contextmanager
@@ -56,7 +84,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def read(file: Path) -> dict[str, str]:
     """The settings in `file`; raises UserError where a placeholder was left in it."""
-    values = {name: value or "" for name, value in dotenv_values(file).items()}
+    values = env_file.read(file, os.environ)
     left = [name for name, value in values.items() if _RANDOM.search(value)]
     if left:
         raise UserError(
@@ -69,7 +97,7 @@ def read(file: Path) -> dict[str, str]:
 
 def read_example(file: Path) -> dict[str, str]:
     """The settings in the example; a `<random N>` stays as it is written."""
-    return {name: value or "" for name, value in dotenv_values(file).items()}
+    return env_file.read(file, {})
 
 
 def _random_text(length: int) -> str:

@@ -2,14 +2,12 @@
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from groundplan.errors import UserError
-from groundplan.model import compose, settings
+from groundplan.model import compose, env_file, settings
 from groundplan.model.place import (
     BASE_FILE,
     DEVELOPMENT,
@@ -19,37 +17,16 @@ from groundplan.model.place import (
     settings_file,
     state_folder,
 )
+from groundplan.model.service import Healthcheck as Healthcheck
+from groundplan.model.service import Inputs, service_of
+from groundplan.model.service import Mount as Mount
+from groundplan.model.service import Port as Port
+from groundplan.model.service import Service as Service
+from groundplan.model.shapes import Place
+from groundplan.model.source import Tree
+from groundplan.model.units import duration as duration
 
-_PORT_VARIABLE = re.compile(r"\$\{(\w+):?-(\d+)\}")
 _REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):?\?")
-_TIERS = {"BACKING_SERVICES": "data", "DEVELOPMENT_SERVICES": "tools"}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")
-_DURATION_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001}
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port that a service listens on, and where it is published on this machine."""
-
-    target: int
-    published: int | None = None
-    variable: str | None = None
-    """The variable that moves `published`; None where the number is fixed."""
-    host: str | None = None
-    """The address of this machine that it is published on; None means all of them."""
-    protocol: str = "TCP"
-    """What is spoken there, for people: "HTTP", "AMQP"; from `x-groundplan.protocols`."""
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A volume or a folder of this machine at a path in the service."""
-
-    target: str
-    source: str | None
-    """Absolute path of a bind mount, name of a volume, or None for an anonymous volume."""
-    is_bind: bool = False
-    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,66 +51,6 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Healthcheck:
-    """When a service counts as healthy; times in seconds."""
-
-    test: tuple[str, ...] = ()
-    interval: float = 30.0
-    timeout: float = 30.0
-    retries: int = 3
-    start_period: float = 0.0
-
-
-@dataclass(frozen=True)
-class Service:
-    """One service of the Compose files."""
-
-    name: str
-    image: str
-    context: Path | None
-    """Folder of its source, for services that are built here."""
-    command: tuple[str, ...]
-    environment: dict[str, str]
-    ports: tuple[Port, ...]
-    mounts: tuple[Mount, ...]
-    depends_on: dict[str, str]
-    """Service name → condition, e.g. "service_healthy"."""
-    healthcheck: Healthcheck | None
-    restart: str = "no"
-    stop_grace_period: float = 10.0
-    memory_limit: str | None = None
-    cpu_limit: str | None = None
-    ready: str | None = None
-    """HTTP path that answers 2xx once the service is ready."""
-    is_tool: bool = False
-    """Tools are started on demand only."""
-    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Further commands that run in the service's environment, e.g. "migrate"."""
-    section: str | None = None
-    """The markers between which it stands: "SERVICES", "BACKING_SERVICES", "DEVELOPMENT_SERVICES"."""
-    title: str = ""
-    """Its name for people, e.g. "PostgreSQL"; the service's name where none is given."""
-    role: str = ""
-    """What it is, in a few words for people, e.g. "database"."""
-    tier: str = "application"
-    """"edge", "application", "data" or "tools": which side of which security boundary it is on."""
-    scaling: str | None = None
-    """How it grows, e.g. "horizontal (stateless)"; the first word is "horizontal" or "vertical"."""
-    networks: tuple[str, ...] = ()
-    replicas: int = 1
-    container_name: str | None = None
-    static_address: bool = False
-    """True if a network gives it a fixed IP address."""
-    secrets: tuple[str, ...] = ()
-    profiles: tuple[str, ...] = ()
-
-    @property
-    def image_name(self) -> str:
-        """The last part of the image's name, without its tag: "postgres" for "postgres:17"."""
-        return self.image.split("/")[-1].split(":")[0]
-
-
-@dataclass(frozen=True)
 class Workspace:
     """All services of one checkout, and the variables that they were read with."""
 
@@ -143,6 +60,11 @@ class Workspace:
     services: dict[str, Service]
     volumes: dict[str, Volume] = field(default_factory=dict)
     networks: dict[str, Network] = field(default_factory=dict)
+    environment: str = DEVELOPMENT
+    files: tuple[Path, ...] = ()
+    """The Compose files that it was read from, in the order of their merge."""
+    machine: dict[str, str] = field(default_factory=dict)
+    """What all limits together must fit into, e.g. {"cpus": "8", "memory": "8G"}."""
 
     @property
     def oneshots(self) -> set[str]:
@@ -204,12 +126,16 @@ def load(
 
     `variables` move ports (API_PORT=8001). `instance` separates the state of several running
     copies of one checkout, e.g. "test" from "development". Writes config/.env if it is missing.
+    Variables come from `variables`, the environment, and `.env` beside the Compose files.
     """
     instance = instance or instance_name()
-    env_file = settings_file(root, instance)
-    settings.ensure(env_file, root / "config" / ".env.example")
-    values = {**os.environ, **(variables or {})}
-    return _load(root, DEVELOPMENT, values, settings.read(env_file), instance)
+    settings_of_instance = settings_file(root, instance)
+    settings.ensure(settings_of_instance, root / "config" / ".env.example")
+    given = {**os.environ, **(variables or {})}
+    beside = root / ".env"
+    values = (env_file.read(beside, given) if beside.is_file() else {}) | given
+    files = [root / name for name in FILES[DEVELOPMENT]]
+    return _read(root, files, values, settings.read(settings_of_instance), instance)
 
 
 def describe(root: Path, environment: str = DEVELOPMENT) -> Workspace:
@@ -218,55 +144,47 @@ def describe(root: Path, environment: str = DEVELOPMENT) -> Workspace:
     `environment` is "development" or "production". Reads config/.env.example in place of
     config/.env, and writes nothing.
     """
+    files = [root / name for name in FILES[environment] if (root / name).exists()]
+    files = files or [root / BASE_FILE]
     shared = settings.read_example(root / "config" / ".env.example")
     required = {
         name: f"<{name}>"
-        for file in FILES[environment]
-        if (root / file).exists()
-        for name in _REQUIRED_VARIABLE.findall((root / file).read_text())
+        for file in files
+        for name in _REQUIRED_VARIABLE.findall(file.read_text() if file.exists() else "")
     }
-    return _load(root, environment, required | shared, shared, instance_name())
+    workspace = _read(root, files, required | shared, shared, instance_name())
+    return replace(workspace, environment=environment)
 
 
-def _load(
+def _read(
     root: Path,
-    environment: str,
+    files: list[Path],
     variables: Mapping[str, str],
     shared: Mapping[str, str],
     instance: str,
 ) -> Workspace:
-    files = [root / name for name in FILES[environment] if (root / name).exists()]
-    files = files or [root / BASE_FILE]
     tree = compose.load(files, variables)
-    raw: compose.Tree = {}
-    sections: dict[str, str] = {}
-    for file in files:
-        raw = compose.merge(raw, compose.read(file))
-        sections |= _sections(file)
-    _refuse_unknown_services(tree)
+    sections = {name: section for file in files for name, section in _sections(file).items()}
+    inputs = Inputs(Place(tuple(files)), variables, {root / "config" / ".env": shared})
     services = {
-        name: _service(
-            root,
-            name,
-            node,
-            _ports(name, node, raw["services"][name], variables),
-            shared,
-            sections.get(name),
-        )
+        name: service_of(name, node, inputs, sections.get(name))
         for name, node in tree["services"].items()
     }
-    workspace = Workspace(
+    return Workspace(
         root,
         str(tree.get("name", root.name)),
         instance,
         services,
-        volumes={name: _volume(name, node) for name, node in (tree.get("volumes") or {}).items()},
+        volumes={name: _volume(name, node or {}) for name, node in tree.get("volumes", {}).items()},
         networks={
-            name: _network(name, node) for name, node in (tree.get("networks") or {}).items()
+            name: _network(name, node or {}) for name, node in tree.get("networks", {}).items()
+        },
+        files=tuple(files),
+        machine={
+            name: str(value)
+            for name, value in tree.get("x-groundplan", {}).get("machine", {}).items()
         },
     )
-    _check_dependencies(workspace)
-    return workspace
 
 
 _MARKER = re.compile(r"^\s*##<<(/?)([A-Z_]+)>>\s*$")
@@ -285,219 +203,13 @@ def _sections(file: Path) -> dict[str, str]:
     return found
 
 
-def _volume(name: str, node: Any) -> Volume:
-    extension = (node or {}).get("x-groundplan") or {}
+def _volume(name: str, node: Tree) -> Volume:
+    extension = node.get("x-groundplan", {})
     return Volume(name, extension.get("holds"), extension.get("backup"))
 
 
-def _network(name: str, node: Any) -> Network:
-    node = node or {}
-    config = (node.get("ipam") or {}).get("config") or [{}]
+def _network(name: str, node: Tree) -> Network:
+    config = node.get("ipam", {}).get("config") or [{}]
     return Network(
-        name, node.get("driver", "bridge"), config[0].get("subnet"), bool(node.get("internal"))
+        name, node.get("driver", "bridge"), config[0].get("subnet"), node.get("internal", False)
     )
-
-
-def _refuse_unknown_services(tree: compose.Tree) -> None:
-    if not isinstance(tree.get("services"), dict) or not tree["services"]:
-        raise UserError(f"{BASE_FILE} has no services.")
-    for name, node in tree["services"].items():
-        if not isinstance(node, dict):
-            raise UserError(
-                f"The service {name!r} is not a mapping.", hint=f"Mend it in {BASE_FILE}."
-            )
-        if "image" not in node and "build" not in node:
-            raise UserError(f"The service {name!r} has neither `image` nor `build`.")
-
-
-def _service(
-    root: Path,
-    name: str,
-    node: compose.Tree,
-    ports: Iterable[Port],
-    shared: Mapping[str, str],
-    section: str | None,
-) -> Service:
-    extension = node.get("x-groundplan") or {}
-    protocols = {int(key): value for key, value in (extension.get("protocols") or {}).items()}
-    deploy = node.get("deploy") or {}
-    limits = ((deploy.get("resources") or {}).get("limits")) or {}
-    is_tool = bool(extension.get("tool", False))
-    networks = node.get("networks") or ["default"]
-    build = node.get("build")
-    context = build.get("context", ".") if isinstance(build, dict) else build
-    return Service(
-        name=name,
-        image=str(node.get("image", "")),
-        context=(root / context).resolve() if context else None,
-        command=_words(node.get("entrypoint")) + _words(node.get("command")),
-        environment=_environment(root, name, node, shared),
-        ports=tuple(replace(port, protocol=protocols.get(port.target, "TCP")) for port in ports),
-        mounts=tuple(_mount(root, item) for item in node.get("volumes") or []),
-        depends_on=_dependencies(node.get("depends_on")),
-        healthcheck=_healthcheck(node.get("healthcheck")),
-        restart=str(node.get("restart", "no")),
-        stop_grace_period=duration(node.get("stop_grace_period", "10s")),
-        memory_limit=limits.get("memory"),
-        cpu_limit=limits.get("cpus"),
-        ready=extension.get("ready"),
-        is_tool=is_tool,
-        commands={key: _words(value) for key, value in (extension.get("commands") or {}).items()},
-        section=section,
-        title=extension.get("title", name),
-        role=extension.get("role", ""),
-        tier=extension.get("tier") or _TIERS.get(section or "", "application"),
-        scaling=extension.get("scaling"),
-        networks=tuple(networks),
-        replicas=int(deploy.get("replicas") or node.get("scale") or 1),
-        container_name=node.get("container_name"),
-        static_address=isinstance(networks, dict)
-        and any("ipv4_address" in (value or {}) for value in networks.values()),
-        secrets=tuple(
-            item["source"] if isinstance(item, dict) else item for item in node.get("secrets") or []
-        ),
-        profiles=tuple(node.get("profiles") or []),
-    )
-
-
-def _environment(
-    root: Path, name: str, node: compose.Tree, shared: Mapping[str, str]
-) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for item in compose.as_list(node.get("env_file")):
-        path = root / (item["path"] if isinstance(item, dict) else item)
-        if path == root / "config" / ".env":
-            values.update(shared)
-        elif path.is_file():
-            values.update(settings.read(path))
-        elif not isinstance(item, dict) or item.get("required", True):
-            raise UserError(f"The env_file {path} of {name} is missing.")
-    for key, value in compose.as_mapping(node.get("environment")).items():
-        given = os.environ.get(key) if value is None else _scalar(value)
-        if given is not None:
-            values[key] = given
-    return values
-
-
-def _ports(
-    name: str, node: compose.Tree, raw: compose.Tree, variables: Mapping[str, str]
-) -> Iterable[Port]:
-    """The ports of `node`; `raw` is the same node with its variables still in it."""
-    seen: set[tuple[int, int | None]] = set()
-    for original in raw.get("ports") or []:
-        port = _port(name, compose.interpolate(original, variables, Path(BASE_FILE)), original)
-        if (port.target, port.published) not in seen:
-            seen.add((port.target, port.published))
-            yield port
-    targets = {target for target, _ in seen}
-    for item in node.get("expose") or []:
-        if int(item) not in targets:
-            yield Port(int(item))
-
-
-def _port(name: str, item: Any, original: Any) -> Port:
-    try:
-        if isinstance(item, dict):
-            published, target = item.get("published"), item["target"]
-            host = item.get("host_ip")
-            written = str(original.get("published", ""))
-        else:
-            parts = str(item).split("/")[0].split(":")
-            published, target = (parts[-2] if len(parts) > 1 else None), parts[-1]
-            host = ":".join(parts[:-2]) or None
-            written = str(original)
-        match = _PORT_VARIABLE.search(written)
-        return Port(
-            int(target),
-            int(published) if published else None,
-            match[1] if match else None,
-            host,
-        )
-    except (KeyError, ValueError) as error:
-        raise UserError(
-            f"The port {item!r} of {name} can't be read.", hint="Write 127.0.0.1:HOST:CONTAINER."
-        ) from error
-
-
-def _mount(root: Path, item: Any) -> Mount:
-    if isinstance(item, dict):
-        source, target = item.get("source"), str(item["target"])
-        read_only = bool(item.get("read_only"))
-    else:
-        parts = str(item).split(":")
-        read_only = len(parts) > 2 and "ro" in parts[2].split(",")
-        source, target = (parts[0], parts[1]) if len(parts) > 1 else (None, parts[0])
-    if source and source.startswith((".", "/", "~")):
-        return Mount(
-            target,
-            str((root / Path(source).expanduser()).resolve()),
-            is_bind=True,
-            read_only=read_only,
-        )
-    return Mount(target, source, read_only=read_only)
-
-
-def _dependencies(node: Any) -> dict[str, str]:
-    if isinstance(node, dict):
-        return {
-            name: (value or {}).get("condition", "service_started") for name, value in node.items()
-        }
-    return dict.fromkeys(node or [], "service_started")
-
-
-def _healthcheck(node: Any) -> Healthcheck | None:
-    test = node.get("test", []) if node else []
-    if not node or node.get("disable") or test == ["NONE"]:
-        return None
-    return Healthcheck(
-        test=("CMD-SHELL", test) if isinstance(test, str) else tuple(test),
-        interval=duration(node.get("interval", "30s")),
-        timeout=duration(node.get("timeout", "30s")),
-        retries=int(node.get("retries", 3)),
-        start_period=duration(node.get("start_period", "0s")),
-    )
-
-
-def _check_dependencies(workspace: Workspace) -> None:
-    for service in workspace.services.values():
-        for name in service.depends_on:
-            if name not in workspace.services:
-                raise UserError(f"{service.name} depends on {name!r}, which is no service.")
-    visiting: list[str] = []
-    done: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name in visiting:
-            ring = " → ".join([*visiting[visiting.index(name) :], name])
-            raise UserError("The services wait for each other in a ring.", why=f"{ring}.")
-        if name in done:
-            return
-        visiting.append(name)
-        for dependency in workspace.services[name].depends_on:
-            visit(dependency)
-        visiting.pop()
-        done.add(name)
-
-    for name in workspace.services:
-        visit(name)
-
-
-def duration(text: object) -> float:
-    """Seconds in a Compose duration such as "1m30s" or "500ms"."""
-    value = str(text)
-    parts = _DURATION.findall(value)
-    if "".join(number + unit for number, unit in parts) != value or not parts:
-        raise UserError(f"{value!r} is no duration.", hint="Write 30s, 1m30s or 500ms.")
-    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return (
-        tuple(shlex.split(value)) if isinstance(value, str) else tuple(str(word) for word in value)
-    )
-
-
-def _scalar(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
