@@ -193,10 +193,11 @@ def _pages(corpus: Corpus) -> None:
             continue
         file = next(f for f in COMPOSE if f"  {name}:" in corpus.lines(f))
         at = (file, corpus.service_line(name, file))
-        corpus.add("page deleted", page, {page: None}, "service-documented", at, "link")
+        followers = ("link", "docs-current")
+        corpus.add("page deleted", page, {page: None}, "service-documented", at, *followers)
         other = page_of(f"{name}-old")
         files: dict[str, str | None] = {page: None, other: facts.text(page)}
-        corpus.add("page renamed", page, files, "service-documented", (other, 1), "link")
+        corpus.add("page renamed", page, files, "service-documented", (other, 1), *followers)
     for page in ("docs/operations/deployment.md", "docs/adr/README.md"):
         at = (OVERVIEW, None)
         corpus.add("page deleted", page, {page: None}, "link", at)
@@ -262,7 +263,14 @@ def _generated(corpus: Corpus) -> None:
         elif inside and line.strip() and (number - opened) % 3 == 0 and re.search(r"\w", line):
             changed = re.sub(r"\w(?=\W*$)", "7x", line)
             corpus.change(
-                "generated text", OVERVIEW, number, changed, "docs-current", at=(OVERVIEW, None)
+                "generated text",
+                OVERVIEW,
+                number,
+                changed,
+                "docs-current",
+                "link",
+                "port-documented",
+                at=(OVERVIEW, None),
             )
     for file in corpus.facts.below("docs/architecture"):
         if file.endswith(".svg"):
@@ -279,7 +287,9 @@ def _markers(corpus: Corpus) -> None:
         for number, line in enumerate(corpus.lines(file), 1):
             if not re.match(r"\s*##<<", line):
                 continue
-            corpus.change("marker lost", file, number, None, "marker", at=(file, None))
+            corpus.change(
+                "marker lost", file, number, None, "marker", "scaling-feasible", at=(file, None)
+            )
             corpus.insert("marker doubled", file, number, line, "marker", at=(file, None))
             other = (
                 line.replace("##<</", "##<<") if "##<</" in line else line.replace("##<<", "##<</")
@@ -312,9 +322,8 @@ def _volumes(corpus: Corpus) -> None:
                 "volume undeclared",
                 name,
                 {BASE: text},
-                "compose-valid",
-                (BASE, None),
                 "volume-declared",
+                (BASE, None),
             )
     number = corpus.lines(BASE).index("volumes:") + 1
     spare = "  spare-data:\n    x-groundplan: {holds: nothing, backup: weekly}"
@@ -360,7 +369,13 @@ def _published(corpus: Corpus) -> None:
     for name in ("frontend", "api"):
         if number := corpus.line_in(name, BASE, "public: true"):
             corpus.change(
-                "not public any more", BASE, number, None, "public-only", at=(PRODUCTION, None)
+                "not public any more",
+                BASE,
+                number,
+                None,
+                "public-only",
+                "scaling-feasible",
+                at=(PRODUCTION, None),
             )
 
 
@@ -528,7 +543,7 @@ def _calls(corpus: Corpus) -> None:
 def _hosts(corpus: Corpus) -> None:
     address = re.compile(r"^\s+\w+: (?:\w+://)?([a-z]+):(\d+)$")
     for number, line in enumerate(corpus.lines(BASE), 1):
-        if match := address.match(line):
+        if (match := address.match(line)) and "image:" not in line:
             also = ("flow-declared",)
             corpus.change(
                 "host unknown",
@@ -661,6 +676,8 @@ def _secrets(corpus: Corpus) -> None:
         ("config/.env.example", ""), ("services/api/app/server.py", "# "), (BASE, "# "), ("CONTRIBUTING.md", ""),
     ):  # fmt: skip
         for what, text in secrets().items():
+            if file == "config/.env.example" and "JSON" in what:
+                continue  # no file of settings
             end = len(corpus.lines(file)) - 1
             corpus.insert(
                 f"secret: {what}", file, end, f"{comment}{text}", "secret-tracked", "host-reachable"
@@ -668,7 +685,13 @@ def _secrets(corpus: Corpus) -> None:
     for number, line in enumerate(corpus.lines(".gitignore"), 1):
         if re.search(r"\.env\b", line) and not line.startswith(("#", "!")):
             corpus.change(
-                "settings not ignored", ".gitignore", number, None, "secret-tracked", at=("", None)
+                "settings not ignored",
+                ".gitignore",
+                number,
+                None,
+                "secret-tracked",
+                "link",
+                at=("", None),
             )
     corpus.add(
         "settings tracked",

@@ -31,7 +31,7 @@ services:
       title: Shop
       role: the pages
       scaling: horizontal (stateless)
-      protocols: {3000: HTTP}
+      protocols: {"3000": HTTP}
   ##<</SERVICES>>
   ##<<BACKING_SERVICES>>
   db:
@@ -61,7 +61,7 @@ services:
     networks: [inner]
     depends_on: [db]
     volumes: ["./tmp/viewer:/var/lib/viewer"]
-    x-groundplan: {tool: true, protocols: {80: HTTP}}
+    x-groundplan: {tool: true, protocols: {"80": HTTP}}
   ##<</DEVELOPMENT_SERVICES>>
 """
 PRODUCTION = """\

@@ -134,3 +134,14 @@ def test_first_start_says_where_to_sign_in(workspace: Workspace) -> None:
     for done in (first, second):
         assert "admin@example.com" in done.stderr
         assert password not in done.stderr + done.stdout
+
+
+def test_settings_that_came_later_are_added(workspace: Workspace) -> None:
+    """What the example has and config/.env has not is put at its end; what stands there stays."""
+    workspace.load()
+    workspace.settings.write_text("# mine\nSECRET=kept # by me")
+    workspace.write({"web": service()}, settings="SECRET=<random 24>\n# Later.\nLATER=<random 8>\n")
+    workspace.load()
+    text = workspace.settings.read_text()
+    assert re.fullmatch(r"# mine\nSECRET=kept # by me\nLATER=\w{8}\n", text)
+    assert stat.S_IMODE(workspace.settings.stat().st_mode) == 0o600

@@ -75,14 +75,15 @@ def down(volumes: bool, yes: bool, dry_run: bool) -> None:
 
 @command()
 @json_option
-def status(as_json: bool) -> None:
+@click.option("--map", "as_map", is_flag=True, help="Draw the services as boxes, tier by tier.")
+def status(as_json: bool, as_map: bool) -> None:
     """Show the state and the URL of each service. Ends with 0 if all are ready, else with 3.
 
     Example: ./gp status --json
     """
     from groundplan.commands import status
 
-    sys.exit(status.run(as_json))
+    sys.exit(status.run(as_json, as_map))
 
 
 @command()
@@ -131,6 +132,35 @@ def doctor(as_json: bool) -> None:
     sys.exit(doctor.run(as_json))
 
 
+@command()
+@click.option("--once", is_flag=True, help="Show it once, and end.")
+@click.option("--reset", is_flag=True, help="Forget what was seen so far.")
+@json_option
+def observe(once: bool, reset: bool, as_json: bool) -> None:
+    """Show live who calls whom: how often, how long it takes, and whether it is declared.
+
+    Example: ./gp observe --once
+    """
+    from groundplan.commands import observe
+
+    observe.run(once, as_json, reset)
+
+
+@command()
+@click.argument("trace_id", required=False, metavar="[ID]")
+@click.option("--last", is_flag=True, help="Show the newest trace.")
+@click.option("--operation", help="The newest with that in it; * stands for any text.")
+@json_option
+def trace(trace_id: str | None, last: bool, operation: str | None, as_json: bool) -> None:
+    """Show a trace: which service did what, when, and for how long.
+
+    Example: ./gp trace --last --operation 'POST /api/v1/export'
+    """
+    from groundplan.commands import trace
+
+    trace.run(trace_id, last, operation, as_json)
+
+
 @command(context_settings=WORDS)
 @click.argument("part", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -156,6 +186,85 @@ def lint(part: str | None, fix: bool) -> None:
     from groundplan.commands import lint
 
     sys.exit(lint.run(part, fix))
+
+
+@command()
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+    help="How findings are printed.",
+)
+@json_option
+@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.option("--notes", is_flag=True, help="Show notes too, which never fail.")
+@click.option(
+    "--rule", "rules", multiple=True, metavar="ID", help="Ask this rule only; may be repeated."
+)
+@click.option("--explain", "explained", metavar="ID", help="Say why a rule is there.")
+@click.option(
+    "--write-baseline", is_flag=True, help="Let pass what is found now, where no baseline is."
+)
+@click.option("--shrink-baseline", is_flag=True, help="Forget in the baseline what was mended.")
+@click.option("--live", is_flag=True, help="Exercise the running system; compare its calls instead.")
+@click.option(
+    "--watch", type=click.FloatRange(min=0), metavar="SECONDS", help="With --live: only watch."
+)
+def check(
+    output: str,
+    as_json: bool,
+    strict: bool,
+    notes: bool,
+    rules: tuple[str, ...],
+    explained: str | None,
+    write_baseline: bool,
+    shrink_baseline: bool,
+    live: bool,
+    watch: float | None,
+) -> None:
+    """Hold the documents against the Compose files and the code.
+
+    Ends with 0 if nothing is wrong, with 1 if something is. Notes, and without --strict warnings, don't fail.
+
+    Example: ./gp check --explain volume-backup
+    """
+    from groundplan.commands import check
+
+    if sum((bool(explained), write_baseline, shrink_baseline, bool(rules), live)) > 1:
+        raise click.UsageError(
+            "--explain, --rule, --write-baseline, --shrink-baseline and --live exclude each other."
+        )
+    if watch is not None and not live:
+        raise click.UsageError("--watch needs --live.")
+    if live:
+        from groundplan.observe import report
+
+        sys.exit(report.run("json" if as_json else output, watch))
+    if explained:
+        sys.exit(check.explain(explained))
+    if write_baseline:
+        sys.exit(check.write_baseline())
+    if shrink_baseline:
+        sys.exit(check.shrink_baseline())
+    sys.exit(check.run("json" if as_json else output, strict, notes, rules))
+
+
+@command()
+@click.option("--check", is_flag=True, help="Write nothing; end with 1 where anything drifted.")
+@json_option
+@dry_run_option
+def docs(check: bool, as_json: bool, dry_run: bool) -> None:
+    """Write docs/architecture from the Compose files and the declared flows.
+
+    Only what stands between `groundplan` comments is written; prose is left as it is.
+
+    Example: ./gp docs --check
+    """
+    from groundplan.commands import docs
+
+    sys.exit(docs.run(check, as_json, dry_run))
 
 
 @gp.group()
@@ -196,6 +305,72 @@ def shell(arguments: tuple[str, ...]) -> None:
     from groundplan.commands import db
 
     sys.exit(db.shell(list(arguments)))
+
+
+@gp.group()
+def add() -> None:
+    """Add a service to the workspace."""
+
+
+@command(add)
+@click.argument("name")
+@click.option(
+    "--kind", required=True, help="fastapi, node-worker, python-worker, react, static or container."
+)
+@click.option("--port", type=int, help="Where it listens; a free port by default.")
+@click.option("--image", help="The image, for the kind container.")
+@dry_run_option
+@json_option
+def service(
+    name: str, kind: str, port: int | None, image: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Add the application service NAME from a template.
+
+    Makes services/NAME with its tests, its entries in the Compose files, and its page in docs/services.
+    Nothing is left behind where a step fails.
+
+    Example: ./gp add service billing --kind fastapi
+    """
+    from groundplan.commands import add
+
+    add.service(name, kind, port, image, dry_run, as_json)
+
+
+@command(add)
+@click.argument("name")
+@click.option("--image", required=True, help="The image with its version, as in redis:8.")
+@click.option("--port", type=int, help="Where it listens, for an image that has no template.")
+@click.option("--volume", help="Path of its data, for an image that has no template.")
+@dry_run_option
+@json_option
+def backing(
+    name: str, image: str, port: int | None, volume: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Add the backing service NAME: a database, cache, queue or another server of an image.
+
+    Example: ./gp add backing sessions --image redis:8
+    """
+    from groundplan.commands import add
+
+    add.backing(name, image, port, volume, dry_run, as_json)
+
+
+@command()
+@click.argument("name")
+@yes_option
+@dry_run_option
+@json_option
+def remove(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove the service NAME, after asking. Its data are kept.
+
+    Refuses where other services need it, or where files would be lost that were changed and are in no commit;
+    --yes deletes those too.
+
+    Example: ./gp remove billing
+    """
+    from groundplan.commands import remove
+
+    remove.run(name, yes, dry_run, as_json)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from groundplan.model.place import find_root, instance_name, settings_file
 from groundplan.model.workspace import Workspace, load
 from groundplan.runtime.native import cache
 from groundplan.runtime.native.addresses import is_free
-from groundplan.runtime.native.drivers import driver_of
+from groundplan.runtime.native.drivers import driver_of, is_native
 from groundplan.runtime.native.requirements import Installed
 from groundplan.runtime.native.state import StateFile
 
@@ -52,6 +52,11 @@ def _requirements(workspace: Workspace) -> Iterator[Finding]:
     users: dict[str, list[str]] = {}
     seen = {}
     for service in workspace.services.values():
+        if not is_native(service):
+            yield Finding(
+                service.name, "note", f"needs Docker: no native driver knows {service.image}"
+            )
+            continue
         try:
             needed = driver_of(service).requirements(service)
         except UserError as error:

@@ -1,7 +1,9 @@
 """`gp status`: what runs, and where."""
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 from groundplan.model.place import find_root, instance_name, state_folder
 from groundplan.runtime.native.state import StateFile, SystemState
@@ -10,11 +12,14 @@ _COLOURS = {"healthy": 32, "completed": 32, "state": 2, "off": 2}
 _OTHER_COLOUR = 33
 
 
-def run(as_json: bool) -> int:
+def run(as_json: bool, as_map: bool) -> int:
     """Print the state of every service; 0 if the system is ready, 3 if it is not."""
-    state = StateFile(state_folder(find_root(), instance_name())).read()
+    root = find_root()
+    state = StateFile(state_folder(root, instance_name())).read()
     if as_json:
         print(json.dumps(state.as_dict(), indent=2))
+    elif as_map:
+        _print_map(root, state)
     else:
         _print_table(state)
     return 0 if state.ready else 3
@@ -35,6 +40,31 @@ def _print_table(state: SystemState) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        if sys.stdout.isatty() and (colour := _COLOURS.get(row[1], _OTHER_COLOUR)):
-            cells[1] = f"\033[{colour}m{cells[1]}\033[0m"
+        cells[1] = _paint(row[1], cells[1])
         print("  ".join(cells).rstrip())
+
+
+def _print_map(root: Path, state: SystemState) -> None:
+    from groundplan.docs import (
+        map as system_map,
+    )  # reads Compose files, which a plain status does not
+    from groundplan.docs.facts import gather
+
+    if state.supervisor is None:
+        print("Nothing is running; this is the design. Type ./gp up")
+    columns = shutil.get_terminal_size((80, 24)).columns
+    lines = system_map.draw(gather(root), state, columns, _paint)
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        "\n".join(lines).encode(encoding)
+    except UnicodeEncodeError:
+        plain = (system_map.to_ascii(line) for line in lines)
+        lines = [line.encode(encoding, "replace").decode(encoding) for line in plain]
+    print("\n".join(lines))
+
+
+def _paint(state: str, text: str) -> str:
+    """`text` in the colour of `state`, on a terminal."""
+    if not state or not sys.stdout.isatty():
+        return text
+    return f"\033[{_COLOURS.get(state, _OTHER_COLOUR)}m{text}\033[0m"

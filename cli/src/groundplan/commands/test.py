@@ -23,7 +23,7 @@ from groundplan.model.place import find_root, state_folder
 from groundplan.model.workspace import Workspace, load
 from groundplan.parts import Part, browser_environment
 from groundplan.runtime.native.addresses import Addresses
-from groundplan.runtime.native.drivers import source
+from groundplan.runtime.native.drivers import is_native, source
 from groundplan.runtime.native.drivers.base import Site
 from groundplan.runtime.native.requirements import Requirement
 from groundplan.runtime.native.state import StateFile
@@ -78,7 +78,8 @@ def _update(status: Status, title: str, text: str) -> None:
 def _needed_services(workspace: Workspace, chosen: list[Part]) -> list[str]:
     """What must run: everything for the system's tests, else the backing services of the parts."""
     if any(part.name == "system" for part in chosen):
-        return [name for name, service in workspace.services.items() if not service.is_tool]
+        services = workspace.services.items()
+        return [name for name, item in services if not item.is_tool and item.is_active and is_native(item)]
     needed = workspace.closure(part.service.name for part in chosen if part.service)
     return [name for name in needed if workspace.services[name].context is None]
 

@@ -22,7 +22,7 @@ from groundplan.model.workspace import Service, Workspace, load
 from groundplan.render import JsonRenderer, Renderer, renderer
 from groundplan.runtime.events import Event
 from groundplan.runtime.native.addresses import move_taken_ports
-from groundplan.runtime.native.drivers import driver_of
+from groundplan.runtime.native.drivers import driver_of, is_native
 from groundplan.runtime.native.requirements import Installed
 from groundplan.runtime.native.state import StateFile, SystemState, end_strays
 from groundplan.runtime.native.supervisor import Supervisor
@@ -54,6 +54,12 @@ def wanted_services(workspace: Workspace, names: list[str], tools: bool) -> list
         return workspace.closure(names)
     chosen = []
     for name, service in workspace.services.items():
+        if not service.is_active:
+            continue
+        if not is_native(service) and (tools or not service.is_tool):
+            why = f"No native driver knows {service.image}: it needs Docker, which is planned."
+            print(f"{name} is left out. {why}", file=sys.stderr)
+            continue
         missing = (
             [item.remedy for item in _unobtainable(service)] if tools and service.is_tool else []
         )

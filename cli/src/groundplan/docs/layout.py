@@ -56,7 +56,10 @@ def place(diagram: Diagram) -> Placed:
     tracks_of_channels = assign_tracks(
         span for route in routes for span in (route.first, route.last)
     )
-    heights = [max(box.height for box in boxes.values() if box.row == r) for r in range(len(rows))]
+    heights = [
+        max((box.height for box in boxes.values() if box.row == r), default=0.0)
+        for r in range(len(rows))
+    ]
     channels = [
         *accumulate(
             (size(tracks_of_channels, r) + heights[r] for r in range(len(rows))), initial=0.0

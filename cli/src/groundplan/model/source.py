@@ -144,9 +144,8 @@ def _compose(file: Path, _changed: int, _size: int) -> Any:
 class _Reader:
     """Turns the nodes of one file into plain values."""
 
-    def __init__(self, file: Path, is_extension: bool = False) -> None:
+    def __init__(self, file: Path) -> None:
         self._file = file
-        self._is_extension = is_extension
 
     def value(self, node: Any) -> Any:
         """What `node` holds; `!reset` and `!override` become Reset and Override."""
@@ -176,18 +175,11 @@ class _Reader:
                 continue
             self._check_key(name, lines)
             lines[key] = name.start_mark.line + 1
-            is_extension = self._is_extension or key.startswith("x-")
-            reader = (
-                self
-                if is_extension == self._is_extension
-                else _Reader(self._file, is_extension=True)
-            )
-            own[key] = reader.value(value)
+            own[key] = self.value(value)
         return {**merged, **own}
 
     def _check_key(self, name: Any, lines: Mapping[str, int]) -> None:
-        # Compose refuses numbers as keys in extensions too.
-        if name.tag != "tag:yaml.org,2002:str" and not self._is_extension:
+        if name.tag != "tag:yaml.org,2002:str":
             raise self._error(name, f"has the key {name.value}, which is no text", hint="Quote it.")
         if name.value in lines:
             why = f"Line {lines[name.value]} has it."

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from groundplan.check import documents
+from groundplan.check import addresses, documents
 from groundplan.check.documents import Row
 from groundplan.check.facts import Facts
 from groundplan.check.finding import Finding, Level
@@ -32,15 +32,17 @@ def check(facts: Facts) -> Iterator[Finding]:
     }
     inside = {port.target for service in services.values() for port in service.ports}
     names = "|".join(map(re.escape, sorted(services, key=len, reverse=True)))
-    address = re.compile(rf"(?<![\w./:-])({names}):(\d{{2,5}})(?![\d.])")
+    address = re.compile(rf"(?<![\w./:-])(?P<host>{names}):(?P<port>\d{{2,5}})(?![\d.])")
     for page in facts.pages:
         for number, line in enumerate(facts.text(page).split("\n"), 1):
             for port in _HERE.findall(line):
                 if int(port) not in published | inside:
                     yield Finding(f"Nothing is published at port {port}.", page, number)
-            for name, port in address.findall(line):
-                if int(port) not in _ports(services[name]):
-                    yield Finding(f"{name} does not listen on {port}.", page, number)
+            for found in addresses.find(line, address):
+                service = services.get(found.host)
+                if service and found.has_likely_port and found.port not in _ports(service):
+                    message = f"{service.name} does not listen on {found.port}."
+                    yield Finding(message, page, number)
         for row in documents.rows(facts, page):
             yield from _table(services, page, row)
 

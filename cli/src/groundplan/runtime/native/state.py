@@ -33,6 +33,8 @@ class ServiceState:
     seconds: float | None = None
     """How long the start took."""
     is_tool: bool = False
+    ports: dict[str, int] = field(default_factory=dict)
+    """Each port of the Compose files, with the port of this machine that stands for it."""
 
 
 @dataclass

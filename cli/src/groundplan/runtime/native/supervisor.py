@@ -364,6 +364,10 @@ class Supervisor:
                 if unit.ready_at and unit.restarts == 0
                 else None,
                 is_tool=unit.service.is_tool,
+                ports={
+                    str(port.target): self._site.addresses.port(unit.name, port.target)
+                    for port in unit.service.ports
+                },
             )
             for unit in self._units.values()
         ]

@@ -1,0 +1,1 @@
+"""What the observer has seen: who calls whom, and traces."""

@@ -1,0 +1,1 @@
+"""A worker that does the jobs which wait in PostgreSQL."""

@@ -1,0 +1,49 @@
+"""When something is tried again."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
+from typing import TypeVar
+
+import asyncpg
+import structlog
+
+FIRST_S = 0.25
+MAX_S = 5.0
+# The values are at fault: they would be refused again.
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+async def until_database_answers(
+    statement: Callable[[], Awaitable[T]], stopping: asyncio.Event
+) -> T:
+    """Repeat a statement until the database takes it: it may be away, full, or not migrated yet.
+
+    It runs at least once. Raises its error where the values are at fault, or when `stopping`.
+    """
+    for attempt in count():
+        try:
+            return await statement()
+        except Exception as error:
+            if stopping.is_set() or isinstance(error, REFUSED):
+                raise
+            if attempt == 0:
+                log.warning("database.away", error=repr(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), jittered(min(MAX_S, FIRST_S * 2**attempt)))
+    raise AssertionError("counts for ever")
+
+
+def backoff_seconds(attempt: int) -> float:
+    """Seconds until the attempt after `attempt`: about 1, 4, 16, then 60."""
+    return min(60.0, 4.0 ** (attempt - 1)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+
+
+def jittered(seconds: float) -> float:
+    """Half to one and a half of it, so that many workers don't come back at once."""
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter

@@ -1,0 +1,54 @@
+-- What the worker uses of the schema; the service that owns it has the migrations.
+CREATE TABLE roles (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  name text UNIQUE NOT NULL,
+  description text NOT NULL DEFAULT '',
+  permissions text[] NOT NULL DEFAULT '{}',
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE users (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  email text NOT NULL,
+  name text NOT NULL,
+  password_hash text NOT NULL,
+  role_id uuid NOT NULL REFERENCES roles,
+  is_active boolean NOT NULL DEFAULT true,
+  session_version int NOT NULL DEFAULT 1,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE jobs (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  type text NOT NULL,
+  params jsonb NOT NULL,
+  status text NOT NULL DEFAULT 'queued'
+    CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+  requested_by uuid NOT NULL REFERENCES users,
+  progress_done bigint NOT NULL DEFAULT 0,
+  progress_total bigint,
+  attempts int NOT NULL DEFAULT 0,
+  max_attempts int NOT NULL DEFAULT 5,
+  cancel_requested boolean NOT NULL DEFAULT false,
+  lease_token uuid,
+  lease_expires_at timestamptz,
+  result jsonb,
+  error text,
+  enqueued_at timestamptz NOT NULL DEFAULT now(),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  started_at timestamptz,
+  finished_at timestamptz
+);
+
+CREATE TABLE outbox (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  job_id uuid NOT NULL REFERENCES jobs ON DELETE CASCADE,
+  routing_key text NOT NULL,
+  message jsonb NOT NULL,
+  headers jsonb NOT NULL DEFAULT '{}',
+  available_at timestamptz NOT NULL DEFAULT now(),
+  error text,
+  created_at timestamptz NOT NULL DEFAULT now()
+);

@@ -1,0 +1,72 @@
+"""Services that were just added: they start, answer, and pass the checks, their tests and linters."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.clients import redis
+from tests.product import Product
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Iterator[Product]:
+    """A copy of this whole repository; what was started in it is stopped."""
+    product = Product(tmp_path / "product", whole=True)
+    yield product
+    product.do("down", "--volumes", "--yes")
+
+
+def findings(product: Product) -> set[tuple[str, str, str]]:
+    """What `gp check` finds, wherever in the file it stands."""
+    found = product.json("check")["findings"]
+    return {
+        (item["rule"], item["file"], item["message"]) for item in found if item["level"] != "note"
+    }
+
+
+def url(product: Product, name: str) -> str:
+    """Where a service answers, as `status` has it."""
+    services = {item["name"]: item for item in product.json("status")["services"]}
+    assert services[name]["state"] == "healthy"
+    return str(services[name]["url"])
+
+
+@pytest.mark.parametrize(("kind", "path"), [("fastapi", "/api/v1/greeting"), ("static", "/")])
+def test_a_service_works_at_once(product: Product, kind: str, path: str) -> None:
+    """Added, it passes `check`, `up`, `test` and `lint` without an edit, and goes without a trace."""
+    before, known = product.tree(), findings(product)
+    product.do("add", "service", "order-mail", "--kind", kind)
+    assert findings(product) <= known
+    product.do("up", "--detach", "order-mail")
+    with urlopen(url(product, "order-mail") + path, timeout=10) as answer:  # noqa: S310 - always http
+        assert answer.status == 200
+    product.do("test", "order-mail")
+    product.do("lint", "order-mail")
+    product.do("down")
+    product.do("remove", "order-mail", "--yes")
+    assert product.tree() == before
+
+
+def test_a_backing_service_works_at_once(product: Product) -> None:
+    """A second Redis starts beside the first one, with a port, a password and a volume of its own."""
+    known = findings(product)
+    product.do("add", "backing", "sessions", "--image", "redis:8")
+    assert findings(product) <= known
+    product.do("up", "--detach", "sessions")
+    port = int(url(product, "sessions").rpartition(":")[2])
+    assert redis(port, "PING") == ["-NOAUTH Authentication required."]
+    product.do("remove", "sessions", "--yes")
+
+
+def test_an_image_without_a_driver_is_left_out(product: Product) -> None:
+    """A container of any image passes `check`; the others start without it."""
+    known = findings(product)
+    product.do(
+        "add", "service", "proxy", "--kind", "container", "--image", "nginx:1.29", "--port", "80"
+    )
+    assert findings(product) <= known
+    done = product.gp("up", "--dry-run")
+    assert "proxy is left out." in done.stderr
+    assert done.returncode == 0

@@ -1,0 +1,1 @@
+"""Receives traces and keeps who calls whom."""

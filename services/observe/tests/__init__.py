@@ -1,0 +1,1 @@
+"""Tests of the observer, over HTTP on a real server."""
