@@ -30,6 +30,11 @@ DRIVERS: dict[str, Driver] = {
 }
 
 
+def is_native(service: Service) -> bool:
+    """True if a driver can run `service` without Docker."""
+    return service.context is not None or service.image_name in DRIVERS
+
+
 def driver_of(service: Service) -> Driver:
     """The driver that runs `service`; raises UserError for an image that no driver knows."""
     if service.context:
