@@ -1,11 +1,12 @@
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
+import { telemetry } from './vite/telemetry.ts';
 
 const { HOST = '127.0.0.1', PORT = '3000', API_URL = 'http://127.0.0.1:8000' } = process.env;
 
 export default defineConfig({
-  plugins: [react(), tailwindcss()],
+  plugins: [react(), tailwindcss(), telemetry(process.env)],
   resolve: { tsconfigPaths: true },
   server: {
     host: HOST,

@@ -8,6 +8,7 @@ import {
 import type { Logger } from './logger.ts';
 import type { Settings } from './settings.ts';
 import { declareTopology } from './topology.ts';
+import { startCall, traceMessage } from './tracing.ts';
 
 /** `keep` says nothing to the broker: it delivers the message again once the connection ends. */
 export type Outcome = 'ack' | 'reject' | 'keep';
@@ -87,7 +88,7 @@ export class Broker {
       queue,
       // Null says that the queue was deleted: a new connection declares it again.
       (message) => {
-        if (message) void this.#settle(channel, message);
+        if (message) void this.#process(channel, message);
         else reconnect();
       },
       { consumerTag: CONSUMER_TAG },
@@ -96,15 +97,57 @@ export class Broker {
     this.#logger.info('broker.consuming');
   }
 
-  async #settle(channel: Channel, message: ConsumeMessage): Promise<void> {
-    const outcome = await this.#handle(message);
+  async #process(channel: Channel, message: ConsumeMessage): Promise<void> {
+    const { name, attributes } = this.#operation('process', 'process');
+    await traceMessage(name, attributes, message.properties.headers, async () => {
+      this.#call('receive', 'receive', () => undefined);
+      const outcome = await this.#handle(message);
+      this.#settle(channel, message, outcome);
+    });
+  }
+
+  #settle(channel: Channel, message: ConsumeMessage, outcome: Outcome): void {
     try {
-      if (outcome === 'ack') channel.ack(message);
-      if (outcome === 'reject') channel.reject(message, false);
+      if (outcome === 'ack') {
+        this.#call('ack', 'settle', () => {
+          channel.ack(message);
+        });
+      }
+      if (outcome === 'reject') {
+        this.#call('reject', 'settle', () => {
+          channel.reject(message, false);
+        });
+      }
     } catch (error) {
       // The connection was lost meanwhile; the redelivered message finds the job in PostgreSQL.
       this.#logger.info({ err: error }, 'message.redelivered_later');
     }
+  }
+
+  /** Does something at the broker in a span; a message that was pushed has arrived by then. */
+  #call(verb: string, type: string, call: () => void): void {
+    const { name, attributes } = this.#operation(verb, type);
+    const end = startCall(name, attributes);
+    try {
+      call();
+      end();
+    } catch (error) {
+      end(error);
+      throw error;
+    }
+  }
+
+  #operation(verb: string, type: string) {
+    const { host, port, queue } = this.#settings.rabbitmq;
+    const attributes = {
+      'messaging.system': 'rabbitmq',
+      'messaging.operation.type': type,
+      'messaging.operation.name': verb,
+      'messaging.destination.name': queue,
+      'server.address': host,
+      'server.port': port,
+    };
+    return { name: `${verb} ${queue}`, attributes };
   }
 
   readonly #onError = (error: unknown): void => {

@@ -1,9 +1,11 @@
 import type { ConsumeMessage } from 'amqplib';
 import type { Outcome } from './broker.ts';
 import type { JobMessage } from './contracts/job-message.ts';
+import { describe } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { JobRunner } from './runner.ts';
 import type { Validate } from './schema.ts';
+import { markFailed } from './tracing.ts';
 
 /*
  * Every outcome of a message. None is ever requeued by hand: what is to be tried again has a row
@@ -73,12 +75,14 @@ export class Consumer {
       jobId = this.#validate(JSON.parse(content.toString())).job_id;
     } catch (error) {
       logger.error({ err: error }, 'message.rejected');
+      markFailed('The message is not valid.', error);
       return 'reject';
     }
     try {
       return await this.#runner.run(jobId, headers, logger.child({ job_id: jobId }));
     } catch (error) {
       logger.warn({ err: error }, 'message.kept');
+      markFailed(describe(error), error);
       return 'keep';
     }
   }

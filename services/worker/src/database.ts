@@ -1,27 +1,33 @@
+import type { Attributes } from '@opentelemetry/api';
 import { Client, Pool, type ClientConfig } from 'pg';
 import type { Logger } from './logger.ts';
 import type { Settings } from './settings.ts';
+import { traceStatements } from './sql-tracing.ts';
 
 /** Short statements go through `pool`, which gives up after 5 s; long ones need `connect`. */
 export class Database {
   readonly pool: Pool;
   readonly #config: ClientConfig;
+  readonly #server: Attributes;
   readonly #logger: Logger;
 
   constructor(settings: Settings, logger: Logger) {
+    const { host, port } = settings.postgres;
     this.#logger = logger;
+    this.#server = { 'server.address': host, 'server.port': port };
     this.#config = {
       ...settings.postgres,
       application_name: 'groundplan-worker',
       connectionTimeoutMillis: 3000,
       keepAlive: true,
     };
-    this.pool = new Pool({
+    const pool = new Pool({
       ...this.#config,
       // Each job may use one connection for itself and one for its lease.
       max: settings.concurrency * 2 + 1,
       query_timeout: 5000,
     });
+    this.pool = traceStatements(pool, this.#server);
     this.pool.on('error', this.#onError);
   }
 
@@ -30,7 +36,7 @@ export class Database {
     const client = new Client({ ...this.#config, statement_timeout: 0 });
     client.on('error', this.#onError);
     await client.connect();
-    return client;
+    return traceStatements(client, this.#server);
   }
 
   /** @throws where PostgreSQL does not answer. */

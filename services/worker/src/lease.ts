@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cancelled, LeaseLost, type Stopping } from './errors.ts';
 import type { Claim, JobRepository, Progress } from './job-repository.ts';
 import type { Logger } from './logger.ts';
+import { untraced } from './tracing.ts';
 
 const TICK_MS = 250;
 /** Of 15 s that is every 4 s: three heartbeats may fail. */
@@ -30,7 +31,7 @@ export class Lease {
     this.#leaseMs = leaseSeconds * 1000;
     this.#logger = logger;
     if (claim.cancelRequested) this.end(new Cancelled());
-    this.#loop = this.#hold();
+    this.#loop = untraced(() => this.#hold());
   }
 
   get signal(): AbortSignal {

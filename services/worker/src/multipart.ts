@@ -9,12 +9,15 @@ import {
   type CompletedPart,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { untraced } from './tracing.ts';
 
 /** The least that S3 allows: each part is held in memory until it is stored. */
 const PART_BYTES = 5 * 1024 * 1024;
 /** One is filled while the other is sent: PostgreSQL and gzip are no faster than one upload. */
 const BUFFERS = 2;
 const CLEAN_UP_MS = 1500;
+/** Further parts of a large object make no spans: there may be 10,000. */
+const TRACED_PARTS = 20;
 
 export interface Target {
   readonly Bucket: string;
@@ -88,7 +91,8 @@ class Upload {
       return;
     }
     this.#id ??= await this.#create();
-    const sent = this.#send(part);
+    const send = () => this.#send(part);
+    const sent = part.number > TRACED_PARTS ? untraced(send) : send();
     // Its error is thrown where it is awaited: when its buffer is needed, or at the end.
     sent.catch(() => undefined);
     this.#sent.push(sent);

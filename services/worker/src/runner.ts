@@ -10,6 +10,7 @@ import { Lease } from './lease.ts';
 import type { Logger } from './logger.ts';
 import { backoffSeconds, untilDatabaseAnswers } from './retry.ts';
 import type { Storage } from './storage.ts';
+import { markFailed } from './tracing.ts';
 
 /** How long a handler may take to end once its signal is aborted; then it is left alone. */
 const ABORT_MS = 2000;
@@ -123,6 +124,7 @@ export class JobRunner {
     const { claim, headers, logger } = attempt;
     const text = describe(error);
     logger.error({ err: error }, 'job.attempt_failed');
+    markFailed(text, error);
     const permanent = error instanceof JobError && error.permanent;
     if (!permanent && claim.attempt < claim.maxAttempts) {
       await this.#record(attempt, 'job.retried', (repository) =>

@@ -12,6 +12,8 @@ export interface Settings {
     readonly accessKeyId: string;
     readonly secretAccessKey: string;
   };
+  /** Where spans are sent; nothing is sent without it. */
+  readonly telemetry: Telemetry | undefined;
   /** Jobs that one process runs at a time; also the prefetch of the consumer. */
   readonly concurrency: number;
   /** A job whose worker has been silent for so long is given to another one. */
@@ -25,6 +27,12 @@ export interface Server {
   readonly port: number;
   readonly user: string;
   readonly password: string;
+}
+
+export interface Telemetry {
+  /** Base address of an OTLP/HTTP receiver. */
+  readonly endpoint: string;
+  readonly serviceName: string;
 }
 
 export class SettingsError extends Error {
@@ -55,6 +63,14 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     if (address !== '' && host === '') problems.push(`${prefix}_ADDRESS must be host:port`);
     return { host, port: Number(port), user: text(user), password: text(password) };
   };
+  const telemetry = (): Telemetry | undefined => {
+    const endpoint = env.OTEL_EXPORTER_OTLP_ENDPOINT ?? '';
+    if (endpoint === '') return undefined;
+    if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? '')) {
+      problems.push('OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https address');
+    }
+    return { endpoint, serviceName: text('OTEL_SERVICE_NAME', 'worker') };
+  };
 
   const settings: Settings = {
     host: text('HOST', '127.0.0.1'),
@@ -76,6 +92,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       accessKeyId: text('S3_ACCESS_KEY_ID'),
       secretAccessKey: text('S3_SECRET_ACCESS_KEY'),
     },
+    telemetry: telemetry(),
     concurrency: number('WORKER_CONCURRENCY', 2, 1, 100),
     leaseSeconds: number('WORKER_LEASE_SECONDS', 15, 1, 3600),
     graceSeconds: number('WORKER_GRACE_SECONDS', 5, 0, 3600),

@@ -12,6 +12,7 @@ import {
 import { JobError } from './errors.ts';
 import { uploadStream } from './multipart.ts';
 import type { Settings } from './settings.ts';
+import { traceCall } from './tracing.ts';
 
 const CHECK_MS = 2000;
 
@@ -32,6 +33,7 @@ export class Storage {
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: { connectionTimeout: 3000, socketTimeout: 10_000 },
     });
+    this.#traceRequests(new URL(storage.endpoint));
   }
 
   /**
@@ -87,6 +89,24 @@ export class Storage {
     this.#client.destroy();
   }
 
+  /** Makes a span of each request. */
+  #traceRequests({ protocol, hostname, port }: URL): void {
+    const server = {
+      'rpc.system': 'aws-api',
+      'rpc.service': 'S3',
+      'server.address': hostname,
+      'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+    };
+    this.#client.middlewareStack.add(
+      (next, { commandName = '' }) => {
+        const method = commandName.replace(/Command$/, '');
+        const attributes = { ...server, 'rpc.method': method };
+        return (args) => traceCall(`S3/${method}`, attributes, () => next(args), describeFailure);
+      },
+      { step: 'initialize' },
+    );
+  }
+
   async #createBucket(abortSignal?: AbortSignal): Promise<void> {
     const options = abortSignal ? { abortSignal } : {};
     if (await this.#bucketExists(options)) return;
@@ -128,6 +148,11 @@ function toJobError(error: unknown): JobError {
   return new JobError(`The storage failed (${status} ${name}): ${message}.${hint}`, {
     cause: error,
   });
+}
+
+/** Nothing for 404, the expected answer where something does not exist yet. */
+function describeFailure(error: unknown): string | undefined {
+  return statusOf(error) === 404 ? undefined : toJobError(error).message;
 }
 
 /** 404 is said of a missing bucket, and by rclone where there are no uploads to list. */

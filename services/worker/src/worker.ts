@@ -18,7 +18,7 @@ import { Storage } from './storage.ts';
 const JOBS = join(import.meta.dirname, 'jobs');
 /** Handlers have 2 s to end and a moment to put their jobs back. */
 const END_MS = 2400;
-/** With a grace of 5 s, all of it takes less than 8 s even where no server answers. */
+/** With a grace of 5 s, all of it takes less than 8 s (and traces 1 s more) even where no server answers. */
 const CLOSE_MS = 250;
 
 export interface Worker {

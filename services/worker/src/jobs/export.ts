@@ -6,6 +6,7 @@ import type { Client } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { ExportParams } from '../contracts/export.ts';
 import type { JobContext, JobHandler } from '../job.ts';
+import { untraced } from '../tracing.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 const PROGRESS_MS = 250;
@@ -45,7 +46,8 @@ export const handle: JobHandler<ExportParams> = async (context) => {
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const { pid, total } = await measure(client, SOURCES[params.type]);
-    void reportProgress(context, pid, total, AbortSignal.any([signal, settled.signal]));
+    const ended = AbortSignal.any([signal, settled.signal]);
+    void untraced(() => reportProgress(context, pid, total, ended));
 
     const copy = client.query(copyTo(copyStatement(params)));
     const body =

@@ -77,6 +77,7 @@ export class System {
       JOB_QUEUE: this.name,
       S3_BUCKET: this.name.replaceAll('_', '-'),
       S3_REGION: process.env.S3_REGION ?? 'us-east-1',
+      OTEL_EXPORTER_OTLP_ENDPOINT: undefined,
     };
     const { postgres, storage } = readSettings(this.env);
     this.pool = new Pool({ ...postgres, max: 5 });

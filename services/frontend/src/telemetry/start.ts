@@ -1,0 +1,3 @@
+import { traceBrowser } from './browser';
+
+traceBrowser();
