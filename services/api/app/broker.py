@@ -10,7 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from opentelemetry.trace import SpanKind
+
 from app.settings import Settings, split_address
+from app.telemetry.tracing import Attributes, call, read_context, trace_headers
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
@@ -40,6 +43,14 @@ class Publisher:
         password = quote(settings.rabbitmq_default_pass.get_secret_value(), safe="")
         self._url = f"amqp://{user}:{password}@{host}:{port}/?heartbeat={HEARTBEAT_S}"
         self._name = settings.job_queue
+        self._call: Attributes = {
+            "messaging.system": "rabbitmq",
+            "messaging.operation.type": "send",
+            "messaging.operation.name": "publish",
+            "messaging.destination.name": settings.job_queue,
+            "server.address": host,
+            "server.port": port,
+        }
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._exchange: AbstractExchange | None = None
@@ -76,9 +87,17 @@ class Publisher:
     ) -> None:
         """Return once the broker has the message safe.
 
-        Raises PublishError when the broker returned or refused it, BrokerUnavailableError when
-        nobody knows what became of it.
+        The message continues the trace that `headers` name. Raises PublishError when the broker
+        returned or refused it, BrokerUnavailableError when nobody knows what became of it.
         """
+        parent = read_context(headers) if headers else None
+        with call(SpanKind.PRODUCER, f"publish {self._name}", self._call, parent) as span:
+            sent = trace_headers(span) if span else headers
+            await self._publish(message_id, message, sent, key)
+
+    async def _publish(
+        self, message_id: str, message: Mapping[str, Any], headers: Mapping[str, str], key: str
+    ) -> None:
         import aio_pika  # noqa: PLC0415 - see connect
 
         if self._exchange is None:

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.settings import Settings, split_address
+from app.telemetry.redis import TracedRedis
 
 T = TypeVar("T")
 Operation = Callable[["Redis"], Awaitable[T]]
@@ -47,7 +48,7 @@ class Cache:
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 1),  # one more try: an idle connection may have been closed
         )
-        self._redis: Redis = Redis(connection_pool=self.pool)
+        self.redis: Redis = TracedRedis(self.pool, host, port)
         self._rest_until = 0.0
         self._repairs: dict[str, Operation[Any]] = {}
 
@@ -61,7 +62,7 @@ class Cache:
 
     async def _attempt(self, operation: Operation[T]) -> T:
         try:
-            return await operation(self._redis)
+            return await operation(self.redis)
         except (RedisError, OSError, TimeoutError) as error:
             self._rest_until = time.monotonic() + REST_S
             log.warning("cache.unavailable", error=str(error) or type(error).__name__)

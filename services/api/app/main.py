@@ -23,6 +23,7 @@ from app.role.endpoints import router as role_router
 from app.settings import Settings, get_settings
 from app.system.endpoints import probes
 from app.system.endpoints import router as system_router
+from app.telemetry.http import RequestTracer
 from app.user.endpoints import router as user_router
 from app.version import VERSION
 
@@ -74,7 +75,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
         expose_headers=EXPOSED_HEADERS,
     )
-    app.add_middleware(RequestMiddleware, development=settings.development)
+    app.add_middleware(
+        RequestMiddleware,
+        development=settings.development,
+        tracer=RequestTracer(app, app.state.resources.telemetry),
+    )
     return app
 
 

@@ -34,6 +34,7 @@ LIBRARIES = [
     "uvicorn.protocols.http.httptools_impl",
     "uvloop",
 ]
+TELEMETRY_LIBRARY = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 STOP_TIMEOUT_S = 6.0
 DEBOUNCE_MS = 100
 STEP_MS = 20
@@ -44,7 +45,8 @@ def serve_with_reload(settings: Settings) -> None:
     from watchfiles import PythonFilter, watch  # noqa: PLC0415 - only developers have it
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
+    telemetry = [TELEMETRY_LIBRARY] if settings.otel_exporter_otlp_endpoint else []
+    context.set_forkserver_preload(LIBRARIES + telemetry)
     listener = socket.create_server((settings.host, settings.port))
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

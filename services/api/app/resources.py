@@ -16,8 +16,10 @@ from app.event.hub import EventHub
 from app.job.relay import Relay
 from app.job.sweeper import Sweeper
 from app.listener import Listener
-from app.settings import Settings
+from app.settings import Settings, split_address
 from app.storage import Storage
+from app.telemetry.sql import trace_statements
+from app.telemetry.tracing import Telemetry
 from app.user.cache import UserListCache
 
 
@@ -26,7 +28,11 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.telemetry = Telemetry(settings)
         self.database = Database(settings)
+        if self.telemetry.is_on:
+            host, port = split_address(settings.postgres_address)
+            trace_statements(self.database.engine.sync_engine, host, port)
         self.cache = Cache(settings)
         self.storage = Storage(settings)
         self.rate_limiter = RateLimiter(self.cache)
@@ -37,15 +43,16 @@ class Resources:
         self.authenticator = Authenticator(self.tokens, self.sessions, self.accounts)
         self.user_lists = UserListCache(self.cache)
         self.listener = Listener(settings)
-        self.events = EventHub(self.database)
-        self.relay = Relay(settings, self.database)
-        self.sweeper = Sweeper(self.database)
+        self.events = EventHub(self.database, self.telemetry)
+        self.relay = Relay(settings, self.database, self.telemetry)
+        self.sweeper = Sweeper(self.database, self.telemetry)
 
     async def close(self) -> None:
         """Close every connection and thread."""
         self.passwords.close()
         await self.cache.close()
         await self.database.close()
+        self.telemetry.close()
 
 
 def get_resources(request: Request) -> Resources:

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     s3_bucket: str
     s3_region: str
 
+    otel_exporter_otlp_endpoint: str = Field(
+        default="", description="Where traces are sent (OTLP over HTTP); none are made without it"
+    )
+    otel_service_name: str = Field("api", description="What this service is called in traces")
+
     rate_limit_default: Limit = Field("600/minute", description="Of one user, or of one address")
     rate_limit_login: Limit = Field("10/minute", description="Of one address for one e-mail")
     rate_limit_login_address: Limit = Field("30/minute", description="Of one address")

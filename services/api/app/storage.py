@@ -2,13 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
+from opentelemetry.trace import SpanKind
 
 from app.core.errors import NotFoundError, UnavailableError
 from app.settings import Settings
+from app.telemetry.tracing import Attributes, call
 
 TIMEOUT_S = 3
 # No object has this prefix, so that listing it is cheap.
@@ -20,6 +23,14 @@ class Storage:
 
     def __init__(self, settings: Settings) -> None:
         self._internal = _store(settings, settings.s3_endpoint)
+        url = urlsplit(settings.s3_endpoint)
+        self._head: Attributes = {
+            "rpc.system": "aws-api",
+            "rpc.service": "S3",
+            "rpc.method": "HeadObject",
+            "server.address": url.hostname or "",
+            "server.port": url.port or (443 if url.scheme == "https" else 80),
+        }
         # The signature covers the host, so that URLs are signed for the one that browsers see.
         self._public = _store(settings, settings.s3_public_endpoint or settings.s3_endpoint)
 
@@ -29,8 +40,9 @@ class Storage:
         Raises NotFoundError when the object is gone, UnavailableError when the storage is away.
         """
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await obstore.head_async(self._internal, key)
+            with call(SpanKind.CLIENT, "S3/HeadObject", self._head):
+                async with asyncio.timeout(TIMEOUT_S):
+                    await obstore.head_async(self._internal, key)
         except FileNotFoundError as error:
             raise NotFoundError("The file is no longer there.", "file_not_found") from error
         except (BaseError, OSError, TimeoutError) as error:

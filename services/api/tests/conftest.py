@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -49,6 +50,7 @@ def base_settings() -> Settings:
         rate_limit_default="100000/minute",
         rate_limit_login="100000/minute",
         rate_limit_login_address="100000/minute",
+        otel_exporter_otlp_endpoint="",
     )
 
 
@@ -111,7 +113,23 @@ async def own_settings(
     settings: Settings, request: pytest.FixtureRequest
 ) -> AsyncIterator[Settings]:
     """Settings with a database and Redis keys of this test alone."""
-    name = await database.create_copy(settings, template_of(request.config))
+    async with own_copy(settings, request.config) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+async def module_settings(
+    settings: Settings, request: pytest.FixtureRequest
+) -> AsyncIterator[Settings]:
+    """Settings with a database and Redis keys of one module's tests."""
+    async with own_copy(settings, request.config) as own:
+        yield own
+
+
+@asynccontextmanager
+async def own_copy(settings: Settings, config: pytest.Config) -> AsyncIterator[Settings]:
+    """Settings with a new database, keys and queues, which are deleted afterwards."""
+    name = await database.create_copy(settings, template_of(config))
     own = settings.model_copy(
         update={"postgres_db": name, "redis_prefix": f"{name}:", "job_queue": name}
     )

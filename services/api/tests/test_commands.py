@@ -23,8 +23,9 @@ from app.main import create_app
 from app.migrate import migrate
 from app.settings import Settings
 from tests import database
-from tests.people import People
+from tests.people import People, Person
 from tests.running import run_api
+from tests.sink import Sink, run_sink
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +39,7 @@ def environment_of(settings: Settings, **changes: str) -> dict[str, str]:
         "POSTGRES_DB": settings.postgres_db,
         "REDIS_PREFIX": settings.redis_prefix,
         "JOB_QUEUE": settings.job_queue,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
         **changes,
     }
 
@@ -206,11 +208,12 @@ async def test_the_server_stops_at_once_with_streams_open(own_settings: Settings
 
 
 async def test_the_server_logs_json_lines_with_the_request_id(own_settings: Settings) -> None:
-    """Each request is one JSON line with its id, except for health checks."""
+    """Each request is one JSON line with its id and trace, except for health checks."""
     async with server_process(own_settings) as (process, url):
         async with httpx.AsyncClient(base_url=url) as client:
+            headers = {"X-Request-ID": "my-request", "traceparent": f"00-{7:032x}-{9:016x}-01"}
             await client.get("/healthz")
-            await client.get("/nope?token=secret", headers={"X-Request-ID": "my-request"})
+            await client.get("/nope?token=secret", headers=headers)
         process.terminate()
         assert process.stdout is not None
         log = (await process.stdout.read()).decode()
@@ -219,24 +222,35 @@ async def test_the_server_logs_json_lines_with_the_request_id(own_settings: Sett
     assert [line["path"] for line in handled] == ["/nope"]
     assert handled[0]["request_id"] == "my-request"
     assert handled[0]["status"] == 404
+    assert (handled[0]["trace_id"], handled[0]["span_id"]) == (f"{7:032x}", f"{9:016x}")
     assert "secret" not in log
 
 
 async def test_a_change_of_the_sources_restarts_the_server(
     own_settings: Settings, tmp_path: Path
 ) -> None:
-    """With RELOAD a changed file is served soon, requests wait meanwhile, and streams end."""
+    """With RELOAD a changed file is served soon and traced, requests wait, and streams end."""
     shutil.copytree(FOLDER / "app", tmp_path / "app")
     async with run_api(own_settings) as api:
         person = await People(api).create("admin")
+    with run_sink() as sink:
+        await _change_the_sources(own_settings, tmp_path, person, sink)
+        names = [span.name for span in sink.spans if span.version == "9.9.9"]
+        assert "GET /api/v1/system/info" in names
+
+
+async def _change_the_sources(settings: Settings, folder: Path, person: Person, sink: Sink) -> None:
     async with (
-        server_process(own_settings, tmp_path, RELOAD="true") as (process, url),
+        server_process(settings, folder, RELOAD="true", OTEL_EXPORTER_OTLP_ENDPOINT=sink.url) as (
+            process,
+            url,
+        ),
         httpx.AsyncClient(
             base_url=url, headers={"Authorization": f"Bearer {person.token}"}, timeout=20
         ) as client,
         client.stream("GET", "/api/v1/events") as stream,
     ):
-        (tmp_path / "app" / "version.py").write_text('VERSION = "9.9.9"\n')
+        (folder / "app" / "version.py").write_text('VERSION = "9.9.9"\n')
 
         async def shows_new_version() -> bool:
             async with httpx.AsyncClient(base_url=url, timeout=20) as fresh:

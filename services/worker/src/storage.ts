@@ -126,6 +126,13 @@ export class Storage {
   }
 }
 
+/**
+ * Not every server says that its disk is full: rclone calls it an internal error, or hangs up
+ * before it has read the whole part.
+ */
+const FULL_DISK = ' Its disk may be full; its log says more.';
+const BROKEN_OFF = new Set(['ECONNRESET', 'EPIPE']);
+
 function statusOf(error: unknown): number | undefined {
   return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 }
@@ -135,7 +142,8 @@ function toJobError(error: unknown): JobError {
   const status = statusOf(error);
   if (status === undefined) {
     const reason = (error as NodeJS.ErrnoException).code ?? name;
-    return new JobError(`The storage did not answer (${reason}).`, { cause: error });
+    const hint = BROKEN_OFF.has(reason) ? FULL_DISK : '';
+    return new JobError(`The storage did not answer (${reason}).${hint}`, { cause: error });
   }
   if (status === 401 || status === 403) {
     return new JobError(`The storage refused access (${status}).`, {
@@ -143,8 +151,7 @@ function toJobError(error: unknown): JobError {
       permanent: true,
     });
   }
-  // Not every server says that its disk is full: rclone calls it an internal error.
-  const hint = status >= 500 ? ' Its disk may be full; its log says more.' : '';
+  const hint = status >= 500 ? FULL_DISK : '';
   return new JobError(`The storage failed (${status} ${name}): ${message}.${hint}`, {
     cause: error,
   });

@@ -150,7 +150,7 @@ describe('storage', () => {
     start();
     const id = await system.addExport('csv', 'gzip', MANY);
     const error = await eventually('an error', async () => (await system.job(id)).error ?? false);
-    expect(error).toMatch(/^The storage did not answer \(\w+\)\.$/);
+    expect(error).toMatch(/^The storage did not answer \(\w+\)\./);
     storage.open();
     expect(await system.reaches(id, 'succeeded')).toMatchObject({ error: null });
   });

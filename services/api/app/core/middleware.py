@@ -6,14 +6,13 @@ from http import HTTPStatus
 from uuid import uuid4
 
 import structlog
-from opentelemetry import context as otel_context
-from opentelemetry import propagate
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.context import request_id_var
 from app.core.errors import ApiError, problem_response
+from app.telemetry.http import RequestTracer
 
 MAX_BODY_BYTES = 1024 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -32,10 +31,11 @@ log = structlog.get_logger()
 
 
 class RequestMiddleware:
-    """Request id, trace context, security headers, access log, and the last net for errors."""
+    """Request id, trace, security headers, access log, and the last net for errors."""
 
-    def __init__(self, app: ASGIApp, *, development: bool) -> None:
+    def __init__(self, app: ASGIApp, *, development: bool, tracer: RequestTracer) -> None:
         self._app = app
+        self._tracer = tracer
         self._development = development
         self._headers = HEADERS if development else {**HEADERS, "Strict-Transport-Security": HSTS}
 
@@ -44,20 +44,20 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id_var.set(_request_id(headers))
-        if "traceparent" in headers:
-            otel_context.attach(propagate.extract(headers))
+        request_id_var.set(_request_id(Headers(scope=scope)))
         await self._handle(scope, receive, send)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status = time.perf_counter(), 0
+        trace = None if scope["path"] in QUIET_PATHS else self._tracer.begin(scope)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._add_headers(scope["path"], MutableHeaders(scope=message))
+                if trace:
+                    self._tracer.end(trace, scope, status)
             await send(message)
 
         try:
@@ -68,6 +68,8 @@ class RequestMiddleware:
                 raise  # too late for an answer: the server closes the connection
             await _internal_error(scope)(scope, receive, send_with_headers)
         finally:
+            if trace:
+                self._tracer.end(trace, scope, status)
             _log_access(scope, status, started)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,15 +18,13 @@ class RateLimiter:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._local = MovingWindowRateLimiter(MemoryStorage())
-        self._shared = MovingWindowRateLimiter(
-            RedisStorage(
-                "async+redis://",
-                implementation="redispy",
-                key_prefix=f"{cache.prefix}limit",
-                # The library hands it to redis-py as it is; its annotation knows plain values only.
-                connection_pool=cache.pool,  # type: ignore[arg-type]
-            )
+        storage = RedisStorage(
+            "async+redis://", implementation="redispy", key_prefix=f"{cache.prefix}limit"
         )
+        # Our client in place of its own, so that connections are shared and calls recorded.
+        storage.bridge.storage = cache.redis  # type: ignore[attr-defined] # of this implementation
+        storage.bridge.register_scripts()
+        self._shared = MovingWindowRateLimiter(storage)
 
     async def hit(self, limit: str, name: str, *identifiers: str) -> None:
         """Count one request; raises a 429 ApiError once `identifiers` exceed `limit`."""

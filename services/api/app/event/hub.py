@@ -14,6 +14,7 @@ from app.database import Database, is_outage
 from app.job.domain import may_see
 from app.job.repository import JobRepository
 from app.job.schemas import JobOut
+from app.telemetry.tracing import Telemetry
 
 QUEUE_SIZE = 100
 RETRY_S = 0.5
@@ -68,8 +69,9 @@ class Subscription:
 class EventHub:
     """Loads each changed job once and offers it to every client that may see it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, telemetry: Telemetry) -> None:
         self._database = database
+        self._telemetry = telemetry
         self._subscriptions: set[Subscription] = set()
         self._changed_jobs: set[UUID] = set()
         self._wake = asyncio.Event()
@@ -122,8 +124,10 @@ class EventHub:
                 self._wake.set()
 
     async def _deliver(self, job_ids: set[UUID]) -> None:
-        async with self._database.transaction() as session:
-            jobs = await JobRepository(session).find_many(job_ids)
+        with self._telemetry.turn("deliver events") as turn:
+            async with self._database.transaction() as session:
+                jobs = await JobRepository(session).find_many(job_ids)
+            turn.found = bool(jobs)
         for job in jobs:
             data = JobOut.from_row(job).model_dump_json()
             event = format_sse_event(event="job", data_str=data)

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 
 import structlog
 from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.broker import BrokerUnavailableError, Publisher, PublishError
 from app.database import Database, is_outage
 from app.job.models import OutboxMessage
 from app.settings import Settings
+from app.telemetry.tracing import Telemetry
 
 BATCH = 100
 POLL_S = 1.0
@@ -29,8 +31,9 @@ log = structlog.get_logger()
 class Relay:
     """Publishes what is due, woken by notifications and every POLL_S seconds."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, telemetry: Telemetry) -> None:
         self._database = database
+        self._telemetry = telemetry
         self._publisher = Publisher(settings)
         self._wake = asyncio.Event()
 
@@ -75,30 +78,25 @@ class Relay:
 
     async def _relay_batch(self) -> int:
         """Publish up to BATCH messages; returns how many were due."""
-        async with self._database.transaction() as session:
-            due = (
-                select(OutboxMessage)
-                .where(OutboxMessage.available_at <= func.now())
-                .order_by(OutboxMessage.available_at, OutboxMessage.id)
-                .limit(BATCH)
-                .with_for_update(skip_locked=True)
-            )
-            rows = (await session.scalars(due)).all()
-            if not rows:
-                return 0
-            failures = await self._publish(rows)
-            confirmed = [row.id for row in rows if row.id not in failures]
-            await session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(confirmed)))
-            for row_id, reason in failures.items():
-                await session.execute(
-                    update(OutboxMessage)
-                    .where(OutboxMessage.id == row_id)
-                    .values(
-                        error=reason, available_at=func.now() + text(f"interval '{RETRY_DELAY}'")
-                    )
-                )
-        log.info("relay.published", count=len(confirmed), failed=len(failures))
+        with self._telemetry.turn("relay outbox") as turn:
+            async with self._database.transaction() as session:
+                rows = await _lock_due(session)
+                turn.found = bool(rows)
+                if rows:
+                    await self._relay_rows(session, rows)
         return len(rows)
+
+    async def _relay_rows(self, session: AsyncSession, rows: Sequence[OutboxMessage]) -> None:
+        failures = await self._publish(rows)
+        confirmed = [row.id for row in rows if row.id not in failures]
+        await session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(confirmed)))
+        for row_id, reason in failures.items():
+            await session.execute(
+                update(OutboxMessage)
+                .where(OutboxMessage.id == row_id)
+                .values(error=reason, available_at=func.now() + text(f"interval '{RETRY_DELAY}'"))
+            )
+        log.info("relay.published", count=len(confirmed), failed=len(failures))
 
     async def _publish(self, rows: Sequence[OutboxMessage]) -> dict[int, str]:
         """Publish all at once; returns why some were not confirmed."""
@@ -116,6 +114,17 @@ class Relay:
             elif outcome is not None:
                 raise outcome
         return failures
+
+
+async def _lock_due(session: AsyncSession) -> Sequence[OutboxMessage]:
+    due = (
+        select(OutboxMessage)
+        .where(OutboxMessage.available_at <= func.now())
+        .order_by(OutboxMessage.available_at, OutboxMessage.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.scalars(due)).all()
 
 
 def _report(error: Exception) -> None:

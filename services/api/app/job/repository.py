@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from opentelemetry import propagate
 from sqlalchemy import delete, func, insert, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +14,7 @@ from app.core.pagination import Cursor
 from app.job.domain import JobStatus
 from app.job.models import IdempotencyKey, Job, OutboxMessage
 from app.job.schemas import JobQuery
+from app.telemetry.tracing import trace_headers
 
 NEWEST_FIRST = "-created_at"
 
@@ -22,13 +22,6 @@ NEWEST_FIRST = "-created_at"
 def message_for(job_id: UUID, job_type: str) -> dict[str, str]:
     """The message that tells the workers of a job (contracts/job-message.schema.json)."""
     return {"job_id": str(job_id), "type": job_type}
-
-
-def trace_headers() -> dict[str, str]:
-    """W3C trace context of this request, if it has one."""
-    headers: dict[str, str] = {}
-    propagate.inject(headers)
-    return headers
 
 
 class JobRepository:

@@ -1,12 +1,14 @@
 """Revives jobs that nobody works on any more. Any number of sweepers may run: SKIP LOCKED."""
 
 import asyncio
+import json
 
 import structlog
 from sqlalchemy import text
 
 from app.broker import ROUTING_KEY
 from app.database import Database, is_outage
+from app.telemetry.tracing import Telemetry, trace_headers
 
 PERIOD_S = 5.0
 
@@ -29,8 +31,9 @@ REVIVE_EXPIRED = text(
         FROM expired WHERE jobs.id = expired.id
         RETURNING jobs.id, jobs.type, jobs.status
     ), queued AS (
-        INSERT INTO outbox (job_id, routing_key, message)
-        SELECT id, :routing_key, jsonb_build_object('job_id', id, 'type', type)
+        INSERT INTO outbox (job_id, routing_key, message, headers)
+        SELECT id, :routing_key, jsonb_build_object('job_id', id, 'type', type),
+            CAST(:headers AS jsonb)
         FROM swept WHERE status = 'queued'
     )
     SELECT count(*) FROM swept
@@ -49,8 +52,10 @@ REVIVE_LOST = text(
         UPDATE jobs SET enqueued_at = now() FROM lost WHERE jobs.id = lost.id
         RETURNING jobs.id, jobs.type
     ), queued AS (
-        INSERT INTO outbox (job_id, routing_key, message)
-        SELECT id, :routing_key, jsonb_build_object('job_id', id, 'type', type) FROM swept
+        INSERT INTO outbox (job_id, routing_key, message, headers)
+        SELECT id, :routing_key, jsonb_build_object('job_id', id, 'type', type),
+            CAST(:headers AS jsonb)
+        FROM swept
     )
     SELECT count(*) FROM swept
     """
@@ -64,8 +69,9 @@ log = structlog.get_logger()
 class Sweeper:
     """Looks every PERIOD_S seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, telemetry: Telemetry) -> None:
         self._database = database
+        self._telemetry = telemetry
 
     async def run(self) -> None:
         """Sweep until cancelled; survives outages of the database."""
@@ -81,12 +87,21 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Look once."""
+        with self._telemetry.turn("sweep jobs") as turn:
+            turn.found = await self._sweep()
+
+    async def _sweep(self) -> bool:
+        """Whether a job was revived."""
+        parameters = {"routing_key": ROUTING_KEY, "headers": json.dumps(trace_headers())}
+        revived = False
         async with self._database.transaction() as session:
             for event, statement in (
                 ("job.lease_expired", REVIVE_EXPIRED),
                 ("job.message_lost", REVIVE_LOST),
             ):
-                count = await session.scalar(statement, {"routing_key": ROUTING_KEY})
+                count = await session.scalar(statement, parameters)
                 if count:
+                    revived = True
                     log.warning(event, count=count)
             await session.execute(FORGET_KEYS)
+        return revived
