@@ -22,10 +22,12 @@ function start(graceSeconds = 1): WorkerProcess {
 }
 
 /** Starts an export, and a worker that the slow storage keeps busy with it for 30 s. */
-async function startExport(): Promise<{ id: string; worker: WorkerProcess }> {
+async function startExport(
+  graceSeconds?: number,
+): Promise<{ id: string; worker: WorkerProcess }> {
   storage.slow();
   const { sent } = storage;
-  const worker = start();
+  const worker = start(graceSeconds);
   const id = await system.addExport();
   await eventually('the export is half done', async () => {
     const { progress_done } = await system.job(id);
@@ -115,7 +117,7 @@ test('SIGTERM puts a job that does not end in time back, without counting the at
 });
 
 test('SIGTERM lets a job end that needs less than the grace period', async () => {
-  const { id, worker } = await startExport();
+  const { id, worker } = await startExport(30);
   worker.kill('SIGTERM');
   await eventually('the worker stops', () => worker.logged('worker.stopping'));
   storage.open();
