@@ -232,8 +232,8 @@ def test_changed_files_are_not_deleted_unasked(product: Product) -> None:
     product.edit("services/billing/app/main.py", "/api/v1", "/api/v2")
     product.edit(
         BASE,
-        "      role: FastAPI\n      scaling: horizontal (stateless)\n      protocols: {\"8002",
-        "      role: bills\n      scaling: horizontal (stateless)\n      protocols: {\"8002",
+        '      role: FastAPI\n      scaling: horizontal (stateless)\n      protocols: {"8002',
+        '      role: bills\n      scaling: horizontal (stateless)\n      protocols: {"8002',
     )
     before = product.tree()
     done = product.gp("remove", "billing", answer="y\n")

@@ -117,7 +117,6 @@ def test_a_plan_is_carried_out(root: Path) -> None:
         "new/deep/file.txt",
         "edited.txt",
         "last.txt",
-        "services",
     }
     assert (root / "new/deep/file.txt").stat().st_mode & 0o777 == 0o755
     assert (root / "edited.txt").stat().st_mode & 0o777 == 0o640

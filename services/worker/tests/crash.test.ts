@@ -22,9 +22,7 @@ function start(graceSeconds = 1): WorkerProcess {
 }
 
 /** Starts an export, and a worker that the slow storage keeps busy with it for 30 s. */
-async function startExport(
-  graceSeconds?: number,
-): Promise<{ id: string; worker: WorkerProcess }> {
+async function startExport(graceSeconds?: number): Promise<{ id: string; worker: WorkerProcess }> {
   storage.slow();
   const { sent } = storage;
   const worker = start(graceSeconds);

@@ -79,7 +79,11 @@ def _needed_services(workspace: Workspace, chosen: list[Part]) -> list[str]:
     """What must run: everything for the system's tests, else the backing services of the parts."""
     if any(part.name == "system" for part in chosen):
         services = workspace.services.items()
-        return [name for name, item in services if not item.is_tool and item.is_active and is_native(item)]
+        return [
+            name
+            for name, item in services
+            if not item.is_tool and item.is_active and is_native(item)
+        ]
     needed = workspace.closure(part.service.name for part in chosen if part.service)
     return [name for name in needed if workspace.services[name].context is None]
 
