@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from groundplan.check import documents
 from groundplan.check.facts import Facts
@@ -22,6 +23,8 @@ OVERVIEW = "docs/architecture/overview.md"
 OPENAPI = "contracts/openapi.json"
 
 _GENERATED = re.compile(r"<!-- (/?)groundplan:([\w-]+) -->")
+T = TypeVar("T")
+
 _AT_MOST = 40
 """Mutations of one kind: more of the same prove nothing more."""
 
@@ -125,10 +128,14 @@ def harmful(facts: Facts) -> list[Mutation]:
 
 
 def _unique(found: Iterable[Mutation]) -> list[Mutation]:
-    return list({(m.kind, json.dumps(m.files, sort_keys=True)): m for m in found}.values())
+    by_kind: dict[str, dict[str, Mutation]] = {}
+    for mutation in found:
+        content = json.dumps(mutation.files, sort_keys=True)
+        by_kind.setdefault(mutation.kind, {})[content] = mutation
+    return [mutation for same in by_kind.values() for mutation in _some(same.values())]
 
 
-def _some(items: Iterable[object]) -> list[object]:
+def _some(items: Iterable[T]) -> list[T]:
     """At most so many of `items`, spread evenly."""
     listed = list(items)
     step = max(1, -(-len(listed) // _AT_MOST))
@@ -159,19 +166,20 @@ def _ports_in_pages(corpus: Corpus) -> None:
         ports = {p.target for p in corpus.facts.development.services[name].ports}
         for row in documents.rows(corpus.facts, page):
             for header, cell in row.cells.items():
-                if "listens" in header and (match := re.search(r"\d{2,5}", cell)):
-                    if int(match[0]) in ports:
-                        line = corpus.lines(page)[row.line - 1].replace(match[0], "4999")
-                        corpus.change("port in a table", page, row.line, line, "port-documented")
+                match = re.search(r"\d{2,5}", cell)
+                if "listens" in header and match and int(match[0]) in ports:
+                    line = corpus.lines(page)[row.line - 1].replace(match[0], "4999")
+                    corpus.change("port in a table", page, row.line, line, "port-documented")
 
 
 def _links(corpus: Corpus) -> None:
-    found = []
-    for page in corpus.facts.pages:
-        for link in documents.links(corpus.facts, page):
-            if not re.match(r"[a-z]+:", link.text) and not _is_generated(corpus, page, link.line):
-                found.append((page, link))
-    for page, link in _some(found):  # type: ignore[misc] # pairs as made above
+    found = [
+        (page, link)
+        for page in corpus.facts.pages
+        for link in documents.links(corpus.facts, page)
+        if not re.match(r"[a-z]+:", link.text) and not _is_generated(corpus, page, link.line)
+    ]
+    for page, link in _some(found):
         line = corpus.lines(page)[link.line - 1]
         if link.text not in line:
             continue
@@ -199,8 +207,7 @@ def _pages(corpus: Corpus) -> None:
         files: dict[str, str | None] = {page: None, other: facts.text(page)}
         corpus.add("page renamed", page, files, "service-documented", (other, 1), *followers)
     for page in ("docs/operations/deployment.md", "docs/adr/README.md"):
-        at = (OVERVIEW, None)
-        corpus.add("page deleted", page, {page: None}, "link", at)
+        corpus.add("page deleted", page, {page: None}, "link", (OVERVIEW, None))
 
 
 def _sections(corpus: Corpus) -> None:
@@ -228,14 +235,13 @@ def _sections(corpus: Corpus) -> None:
 
 
 def _commands(corpus: Corpus) -> None:
-    found = []
-    for page in corpus.facts.pages:
-        for piece in documents.code(corpus.facts, page):
-            if re.search(r"\./gp [a-z]", piece.text) and not _is_generated(
-                corpus, page, piece.line
-            ):
-                found.append((page, piece.line))
-    for page, number in _some(dict.fromkeys(found)):  # type: ignore[misc] # pairs as made above
+    found = [
+        (page, piece.line)
+        for page in corpus.facts.pages
+        for piece in documents.code(corpus.facts, page)
+        if re.search(r"\./gp [a-z]", piece.text) and not _is_generated(corpus, page, piece.line)
+    ]
+    for page, number in _some(dict.fromkeys(found)):
         line = corpus.lines(page)[number - 1]
         changed = re.sub(r"(\./gp )[a-z]+", r"\1frobnicate", line)
         if changed != line:
@@ -294,7 +300,15 @@ def _markers(corpus: Corpus) -> None:
             other = (
                 line.replace("##<</", "##<<") if "##<</" in line else line.replace("##<<", "##<</")
             )
-            corpus.change("marker turned round", file, number, other, "marker", at=(file, None))
+            corpus.change(
+                "marker turned round",
+                file,
+                number,
+                other,
+                "marker",
+                "scaling-feasible",
+                at=(file, None),
+            )
 
 
 def _volumes(corpus: Corpus) -> None:
@@ -322,7 +336,7 @@ def _volumes(corpus: Corpus) -> None:
                 "volume undeclared",
                 name,
                 {BASE: text},
-                "volume-declared",
+                "compose-valid",
                 (BASE, None),
             )
     number = corpus.lines(BASE).index("volumes:") + 1
@@ -343,11 +357,17 @@ def _published(corpus: Corpus) -> None:
                 corpus.service_line(name, PRODUCTION),
                 own,
                 "public-only",
+                "scaling-feasible",
             )
         else:
             first = corpus.lines(PRODUCTION).index("services:") + 1
             corpus.insert(
-                "published in production", PRODUCTION, first, f"  {name}:\n{own}", "public-only"
+                "published in production",
+                PRODUCTION,
+                first,
+                f"  {name}:\n{own}",
+                "public-only",
+                "scaling-feasible",
             )
     for number, line in enumerate(corpus.lines(DEVELOPMENT), 1):
         if "127.0.0.1:${" in line:
@@ -367,11 +387,11 @@ def _published(corpus: Corpus) -> None:
                 at=(PRODUCTION, None),
             )
     for name in ("frontend", "api"):
-        if number := corpus.line_in(name, BASE, "public: true"):
+        if own := corpus.line_in(name, BASE, "public: true"):
             corpus.change(
                 "not public any more",
                 BASE,
-                number,
+                own,
                 None,
                 "public-only",
                 "scaling-feasible",
@@ -403,7 +423,7 @@ def _yaml(corpus: Corpus) -> None:
 def _ports_taken(corpus: Corpus) -> None:
     for number, line in enumerate(corpus.lines(DEVELOPMENT), 1):
         match = re.search(r":-(\d+)\}", line)
-        if match and match[1] != "8000":
+        if match and "127.0.0.1:" in line and match[1] != "8000":
             changed = line.replace(f":-{match[1]}}}", ":-8000}")
             at = (DEVELOPMENT, None)
             corpus.change(

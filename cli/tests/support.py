@@ -91,6 +91,16 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def _named(kind: str, services: list[Tree]) -> Tree:
+    """The volumes or networks that services name, to be declared at the top."""
+    found: Tree = {}
+    for item in (item for service in services for item in (service or {}).get(kind) or []):
+        name = str(item.get("source", "") if isinstance(item, dict) else item).split(":")[0]
+        if re.fullmatch(r"[a-z][\w-]*", name) and (kind == "networks" or ":" in str(item)):
+            found[name] = None
+    return found
+
+
 class Workspace:
     """A workspace and everything that it starts."""
 
@@ -122,8 +132,13 @@ class Workspace:
         development: Tree | None = None,
         settings: str = "SECRET=<random 24>\n",
     ) -> None:
-        """Write the Compose files and the example of the settings."""
-        self.write_text(yaml.safe_dump({"services": services}, sort_keys=False, width=1000))
+        """Write the Compose files, with the volumes and networks that they name, and the settings' example."""
+        both = [*services.values(), *(development or {}).values()]
+        tree = {
+            "services": services,
+            **{kind: _named(kind, both) for kind in ("volumes", "networks")},
+        }
+        self.write_text(yaml.safe_dump(tree, sort_keys=False, width=1000))
         text = yaml.safe_dump({"services": development or {}}, sort_keys=False, width=1000)
         (self.root / "docker-compose.development.yml").write_text(text)
         (self.root / "config" / ".env.example").write_text(settings)

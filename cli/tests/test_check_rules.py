@@ -87,7 +87,7 @@ MISTAKES = [
     ("image-pinned", "services/web/Dockerfile", "FROM node:22-slim AS", "FROM --platform=$X node AS", "services/web/Dockerfile", "FROM --platform", "node has no tag"),
     ("port-conflict", DEVELOPMENT, "127.0.0.1:8090:8080", "127.0.0.1:3000:8080", DEVELOPMENT, 'ports: ["127.0.0.1:3000', "admin and web both publish port 3000"),
     ("port-conflict", DEVELOPMENT, "${API_PORT:-8000}", "${WEB_PORT:-8000}", DEVELOPMENT, "published: ${WEB_PORT", "both publish ${WEB_PORT}"),
-    ("volume-declared", BASE, "- db-data:/var", "- db-date:/var", BASE, "- db-date:/var", "mounts db-date, which is not declared"),
+    ("compose-valid", BASE, "- db-data:/var", "- db-date:/var", BASE, "- db-date:/var", "mounts 'db-date', which the top-level `volumes` lack"),
     ("volume-declared", BASE, "- ./config/db:/etc/db:ro", "- ./config/bd:/etc/db:ro", BASE, "- ./config/bd", "config/bd, which is not there"),
     ("volume-declared", BASE, "  ##<<VOLUMES>>\n", "  ##<<VOLUMES>>\n  old: {x-groundplan: {holds: a, backup: b}}\n", BASE, "old:", "No service mounts the volume old"),
     ("volume-backup", BASE, "      backup: daily\n", "", BASE, "x-groundplan:", "how it is backed up"),

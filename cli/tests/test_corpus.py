@@ -24,7 +24,7 @@ REFUSED_HERE = {
 }
 """Cases that Compose reads and Groundplan refuses: all there are, with what it says."""
 
-READ_HERE = {"json-escaped-slash", "undefined-volume"}
+READ_HERE = {"json-escaped-slash"}
 """Cases that Compose refuses and Groundplan reads, because they can mean one thing only."""
 
 CASES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())

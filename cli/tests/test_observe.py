@@ -214,7 +214,7 @@ def test_watch_only_watches(observed: Observed) -> None:
         (FLOWS.replace("drive.py", "missing.py"), "python missing.py failed"),
         (FLOWS.replace("[python, drive.py]", "[no-such-program]"), "no-such-program failed"),
         ("actors: [browser]\n", "declares no calls"),
-        ("flows: [", "flows.yaml:1 is not valid YAML"),
+        ("flows: [", "flows.yaml:2 is not valid YAML"),
     ],
 )
 def test_what_keeps_the_check_from_running(observed: Observed, flows: str, words: str) -> None:

@@ -271,10 +271,11 @@ def test_data_of_another_major_version_are_refused(workspace: Workspace) -> None
 def test_server_without_its_secret_does_not_start(
     workspace: Workspace, name: str, setting: str
 ) -> None:
-    """A server whose password is missing is not started without one."""
+    """A server whose password is empty is not started without one."""
     product(workspace, name).load()
-    kept = [line for line in workspace.settings.read_text().splitlines() if setting not in line]
-    workspace.settings.write_text("\n".join(kept))
+    lines = workspace.settings.read_text().splitlines()
+    emptied = [f"{setting}=" if line.startswith(setting) else line for line in lines]
+    workspace.settings.write_text("\n".join(emptied))
     done = workspace.gp("up", "--detach")
     assert done.returncode == 1
     assert f"{name} needs {setting}" in done.stderr

@@ -53,19 +53,19 @@ def wanted_services(workspace: Workspace, names: list[str], tools: bool) -> list
     if names:
         return workspace.closure(names)
     chosen = []
-    for name, service in workspace.services.items():
-        if not service.is_active:
-            continue
-        if not is_native(service) and (tools or not service.is_tool):
+    possible = [s for s in workspace.services.values() if s.is_active and (tools or not s.is_tool)]
+    if possible and not any(map(is_native, possible)):
+        driver_of(possible[0])  # raises: it says why nothing can start
+    for service in possible:
+        name = service.name
+        if not is_native(service):
             why = f"No native driver knows {service.image}: it needs Docker, which is planned."
             print(f"{name} is left out. {why}", file=sys.stderr)
             continue
-        missing = (
-            [item.remedy for item in _unobtainable(service)] if tools and service.is_tool else []
-        )
+        missing = [item.remedy for item in _unobtainable(service)] if service.is_tool else []
         if missing:
             print(f"{name} is left out: it is not on this machine. {missing[0]}", file=sys.stderr)
-        elif tools or not service.is_tool:
+        else:
             chosen.append(name)
     return workspace.closure(chosen)
 

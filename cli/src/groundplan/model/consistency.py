@@ -18,6 +18,7 @@ def check(tree: Tree, place: Place) -> None:
         if not service.get("image") and not service.get("build"):
             raise at.error(f"has neither `image` nor `build`: {name!r} can't start")
         _check_networks(tree, service, at)
+        _check_volumes(tree, service, at)
         _check_granted(tree, service, at)
         _check_replicas(service, at)
         _check_dependencies(services, service, at)
@@ -30,6 +31,14 @@ def _check_networks(tree: Tree, service: Tree, at: Place) -> None:
     for name in service.get("networks", {}):
         if name != "default" and name not in tree.get("networks", {}):
             raise at.child("networks").child(name).error("is no network of this file")
+
+
+def _check_volumes(tree: Tree, service: Tree, at: Place) -> None:
+    for index, mount in enumerate(service.get("volumes", [])):
+        source = mount.get("source")
+        if mount["type"] == "volume" and source and source not in tree.get("volumes", {}):
+            place = at.child("volumes").child(index)
+            raise place.error(f"mounts {source!r}, which the top-level `volumes` lack")
 
 
 def _check_granted(tree: Tree, service: Tree, at: Place) -> None:

@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundplan.errors import UserError
-from groundplan.model import compose, env_file, settings
+from groundplan.model import compose, env_file, markers, settings
 from groundplan.model.place import (
     BASE_FILE,
     DEVELOPMENT,
@@ -164,7 +165,10 @@ def _read(
     instance: str,
 ) -> Workspace:
     tree = compose.load(files, variables)
-    sections = {name: section for file in files for name, section in _sections(file).items()}
+    sections: dict[str, str] = {}
+    for file in files:
+        with suppress(UserError):  # broken markers keep nothing from running; `check` tells of them
+            sections = {**markers.sections(file.read_bytes().decode(), file.name), **sections}
     inputs = Inputs(Place(tuple(files)), variables, {root / "config" / ".env": shared})
     services = {
         name: service_of(name, node, inputs, sections.get(name))
@@ -185,22 +189,6 @@ def _read(
             for name, value in tree.get("x-groundplan", {}).get("machine", {}).items()
         },
     )
-
-
-_MARKER = re.compile(r"^\s*##<<(/?)([A-Z_]+)>>\s*$")
-_SERVICE_KEY = re.compile(r"^  ([\w.-]+):\s*(?:#.*)?$")
-
-
-def _sections(file: Path) -> dict[str, str]:
-    """The markers between which each service of `file` stands."""
-    found: dict[str, str] = {}
-    section: str | None = None
-    for line in file.read_text().splitlines():
-        if marker := _MARKER.match(line):
-            section = None if marker[1] else marker[2]
-        elif section and (key := _SERVICE_KEY.match(line)):
-            found[key[1]] = section
-    return found
 
 
 def _volume(name: str, node: Tree) -> Volume:

@@ -20,7 +20,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     for workspace in facts.environments:
         for service in workspace.services.values():
             for mount in service.mounts:
-                if problem := _problem(facts, workspace, mount):
+                if problem := _problem(facts, mount):
                     place = _place(facts, workspace, service, mount)
                     yield Finding(f"{service.name} mounts {problem}.", *place)
     used = {
@@ -36,11 +36,9 @@ def check(facts: Facts) -> Iterator[Finding]:
                 yield Finding(f"No service mounts the volume {name}.", *place)
 
 
-def _problem(facts: Facts, workspace: Workspace, mount: Mount) -> str:
-    if mount.source is None:
+def _problem(facts: Facts, mount: Mount) -> str:
+    if mount.source is None or not mount.is_bind:
         return ""
-    if not mount.is_bind:
-        return "" if mount.source in workspace.volumes else f"{mount.source}, which is not declared"
     path = facts.relative(Path(mount.source))
     is_ours = not path.startswith("../") and not path.startswith("tmp/")
     return f"{path}, which is not there" if is_ours and not Path(mount.source).exists() else ""
