@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,13 +59,28 @@ class Facts:
             found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in names]
         return tuple(sorted(name for name in found if name != "config/.env"))
 
-    def is_ignored(self, file: str) -> bool:
-        """True if git would leave the file out; also where there is no git to ask."""
-        command = ["git", "check-ignore", "--quiet", "--no-index", file]
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Every folder that holds one of the files; "." is the root."""
+        found = {"."}
+        for file in self.files:
+            while "/" in file:
+                file = file.rpartition("/")[0]
+                if file in found:
+                    break
+                found.add(file)
+        return frozenset(found)
+
+    def ignored(self, files: Collection[str]) -> set[str]:
+        """Those of `files` that git would leave out; all of them where there is no git to ask."""
+        command = ["git", "check-ignore", "-z", "--stdin", "--no-index"]
+        given = "\0".join(files).encode()
         try:
-            return subprocess.run(command, cwd=self.root, capture_output=True).returncode != 1
+            done = subprocess.run(command, cwd=self.root, capture_output=True, input=given)
         except FileNotFoundError:
-            return True
+            return set(files)
+        found = {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
+        return found if done.returncode in (0, 1) else set(files)
 
     def text(self, file: str) -> str:
         """The text of a file; empty if it is not there or no text."""

@@ -15,7 +15,7 @@ WHY = "What can't be read can be neither started nor checked."
 FIX = "Mend the file there."
 LEVEL = Level.ERROR
 
-_PLACE = re.compile(r"(?P<file>[\w./-]+\.[\w.-]+):(?P<line>\d+)(?::\d+)?:?\s*(?:is )?")
+_PLACE = re.compile(r"(?P<file>[\w./-]*\.[\w.-]+):(?P<line>\d+)(?::\d+)?:?\s*(?:is )?")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -37,8 +37,9 @@ def _finding(facts: Facts, error: UserError) -> Finding:
 def error_finding(facts: Facts, error: UserError, file: str, line: int = 1) -> Finding:
     """`error` as a finding at the place that it names, or else at `file`:`line`."""
     for place in _PLACE.finditer(error.what):
-        if (facts.root / place["file"]).is_file():
-            file, line = place["file"], int(place["line"])
+        known = [name for name in (place["file"], f"config/{place['file']}") if name in facts.files]
+        if known:
+            file, line = known[0], int(place["line"])
             break
     message = " ".join(part for part in (error.what, error.why) if part)
     return Finding(message, file, line, fix=error.hint)

@@ -24,46 +24,45 @@ _PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+/?")
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Yield broken links, anchors and references, and paths in code that are not there."""
-    folders = _folders(facts)
     for page in facts.pages:
         for link in documents.links(facts, page):
-            if not _EXTERNAL.match(link.text) and (problem := _problem(facts, folders, page, link)):
+            if not _EXTERNAL.match(link.text) and (problem := _problem(facts, page, link)):
                 yield Finding(problem, page, link.line)
         for piece in documents.plain(facts, page):
             for name in _UNDEFINED.findall(piece.text):
                 yield Finding(f"The link [{name}] is defined nowhere.", page, piece.line)
-        for piece in documents.code(facts, page):
-            yield from _paths(facts, folders, page, piece)
+    missing = list(_missing_paths(facts))
+    ignored = facts.ignored({path.text for _, path in missing}) if missing else set()
+    for page, path in missing:
+        if path.text not in ignored:
+            yield Finding(f"{path.text} is not there.", page, path.line)
 
 
-def _problem(facts: Facts, folders: set[str], page: str, link: Piece) -> str | None:
+def _problem(facts: Facts, page: str, link: Piece) -> str | None:
     path, _, anchor = unquote(link.text).partition("#")
     path = path.partition("?")[0]
     base = "" if path.startswith("/") else str(PurePosixPath(page).parent)
     target = normpath(f"{base}/{path.lstrip('/')}".lstrip("/")) if path else page
     if target.startswith(".."):
         return f"{link.text} leads out of the workspace."
-    if target not in folders and target not in facts.files:
+    if target not in facts.folders and target not in facts.files:
         return f"{link.text} leads to nothing."
     if anchor and target in facts.pages and anchor not in documents.anchors(facts, target):
         return f"{link.text}: {target} has no heading for #{anchor}."
     return None
 
 
-def _paths(facts: Facts, folders: set[str], page: str, piece: Piece) -> Iterator[Finding]:
-    """A path in code counts if it begins in one of the workspace's own folders."""
-    path = piece.text.strip().removeprefix("./")
-    if not _PATH.fullmatch(path) or path.split("/")[0] not in folders:
-        return
-    target = path.rstrip("/")
-    if any(word.isupper() for word in re.split(r"[/.-]", target) if len(word) > 1):
-        return  # a placeholder
-    beside = normpath(f"{PurePosixPath(page).parent}/{target}")
-    is_there = any(known in folders or known in facts.files for known in (target, beside))
-    if not is_there and not facts.is_ignored(target):
-        yield Finding(f"{path} is not there.", page, piece.line)
+def _missing_paths(facts: Facts) -> Iterator[tuple[str, Piece]]:
+    """Paths in code that begin in one of the workspace's own folders and are not there."""
+    for page in facts.pages:
+        for piece in documents.code(facts, page):
+            path = piece.text.strip().removeprefix("./").rstrip("/")
+            if _PATH.fullmatch(path) and path.split("/")[0] in facts.folders:
+                beside = normpath(f"{PurePosixPath(page).parent}/{path}")
+                known = (name in facts.folders or name in facts.files for name in (path, beside))
+                if not any(known) and not _has_placeholder(path):
+                    yield page, Piece(path, piece.line)
 
 
-def _folders(facts: Facts) -> set[str]:
-    parents = (str(parent) for file in facts.files for parent in PurePosixPath(file).parents)
-    return set(parents)
+def _has_placeholder(path: str) -> bool:
+    return any(word.isupper() for word in re.split(r"[/.-]", path) if len(word) > 1)

@@ -58,6 +58,7 @@ _IN_URL = re.compile(r"\w+://[^\s/:@\"'<>{}$]+:(?P<value>[^\s/:@\"'<>{}$]{8,})@"
 _FILES = re.compile(
     r"(?:^|/)(?:\.env(?:\.(?!.*example)[\w.]+)?|id_(?:rsa|ed25519)|[\w.-]+\.(?:pem|p12|pfx|keystore))$"
 )
+_PRIVATE = ("config/.env", "config/.env.mcp.credentials")
 _SKIPPED = re.compile(r"\.lock$|package-lock\.json$|\.svg$")
 _LONGEST_LINE = 2000
 _BITS_OF_RANDOM_TEXT = 3.0
@@ -71,8 +72,8 @@ def check(facts: Facts) -> Iterator[Finding]:
             yield Finding("Files of this name hold secrets.", file, fix=fix)
         elif not _SKIPPED.search(file):
             yield from _lines(facts, file)
-    for file in ("config/.env", "config/.env.mcp.credentials"):
-        if file not in facts.files and not facts.is_ignored(file):
+    for file in sorted(set(_PRIVATE) - facts.ignored(_PRIVATE)):
+        if file not in facts.files:
             yield Finding(f"Git does not ignore {file}.", ".gitignore", fix=f"Add the line {file}.")
 
 
