@@ -194,6 +194,16 @@ def test_servers_give_up_root(servers: Workspace) -> None:
     assert {Path(f"/proc/{pid}").stat().st_uid for pid in ours} == {nobody}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+def test_strict_umask_of_root_is_no_obstacle(workspace: Workspace) -> None:
+    """Servers that give up root get to their folders, although new files are private to root."""
+    before = os.umask(0o077)
+    try:
+        product(workspace, "redis").up()
+    finally:
+        os.umask(before)
+
+
 # -- data and crashes -------------------------------------------------------------------------
 
 

@@ -208,7 +208,9 @@ def lint(part: str | None, fix: bool) -> None:
     "--write-baseline", is_flag=True, help="Let pass what is found now, where no baseline is."
 )
 @click.option("--shrink-baseline", is_flag=True, help="Forget in the baseline what was mended.")
-@click.option("--live", is_flag=True, help="Exercise the running system; compare its calls instead.")
+@click.option(
+    "--live", is_flag=True, help="Exercise the running system; compare its calls instead."
+)
 @click.option(
     "--watch", type=click.FloatRange(min=0), metavar="SECONDS", help="With --live: only watch."
 )

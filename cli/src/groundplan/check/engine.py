@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from groundplan.check import baseline, exceptions
+from groundplan.check import baseline, exceptions, flow_seen
 from groundplan.check.facts import Facts, UnreadableError
 from groundplan.check.finding import Described, Finding, Level, Rule
 from groundplan.check.rules import RULES, compose_valid
 from groundplan.errors import UserError
 
-DESCRIBED: tuple[Described, ...] = (*RULES, exceptions, baseline)
+DESCRIBED: tuple[Described, ...] = (*RULES, flow_seen, exceptions, baseline)
 """Everything that a finding can be an instance of."""
 _BY_ID = {item.ID: item for item in DESCRIBED}
 

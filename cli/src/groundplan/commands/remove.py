@@ -4,9 +4,10 @@ import sys
 
 import click
 
-from groundplan.commands.add import carry_out, is_running
+from groundplan.commands.add import carry_out
 from groundplan.errors import UserError
-from groundplan.model.place import find_root
+from groundplan.model.place import find_root, instance_name, state_folder
+from groundplan.runtime.native.state import StateFile
 from groundplan.scaffold import runner
 from groundplan.scaffold.removing import Removal, plan_removal
 
@@ -16,6 +17,8 @@ def run(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     root = find_root()
     with runner.exclusive(root, lambda text: print(text, file=sys.stderr)):
         removal = plan_removal(root, name)
+        if not dry_run:
+            _refuse_running(name)
         if not dry_run and not yes:
             _refuse_loss(name, removal)
             _ask(name, removal)
@@ -24,8 +27,14 @@ def run(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
         return
     for volume in removal.volumes:
         print(f"The data of the volume {volume} are kept.", file=sys.stderr)
-    if is_running():
-        print(f"If {name} runs, it does so until ./gp down.", file=sys.stderr)
+
+
+def _refuse_running(name: str) -> None:
+    state = StateFile(state_folder(find_root(), instance_name())).read()
+    if any(service.name == name and service.pid for service in state.services):
+        raise UserError(
+            f"{name} runs.", why="It would go on, and write files again.", hint="Type ./gp down"
+        )
 
 
 def _refuse_loss(name: str, removal: Removal) -> None:

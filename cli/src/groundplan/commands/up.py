@@ -32,6 +32,10 @@ _FOLLOW_INTERVAL = 0.05
 
 def run(names: list[str], tools: bool, detach: bool, as_json: bool, dry_run: bool) -> None:
     """Start `names` (all services if empty) and what they need; see `gp up --help`."""
+    if os.geteuid() == 0:
+        os.umask(
+            0o022
+        )  # servers give up root, and must get to their folders; secrets have modes of their own
     root, instance = find_root(), instance_name()
     is_first = not settings_file(root, instance).exists()
     workspace = load(root, instance=instance)

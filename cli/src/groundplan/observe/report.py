@@ -4,14 +4,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from groundplan.check import formats
+from groundplan.check import flow_seen, formats
 from groundplan.check.engine import Report
 from groundplan.check.finding import Finding, Level
 from groundplan.model.flows import FILE, Call
 from groundplan.observe.compare import Comparison, declaration
 from groundplan.observe.live import check_live
-
-RULE = "flow-seen"
 
 
 def run(output: str, watch: float | None) -> int:
@@ -64,12 +62,14 @@ def findings(found: Comparison) -> Iterator[Finding]:
             max(lines, default=1),
             Level.ERROR,
             f"If it is meant, add: {declaration(edge)}",
-            RULE,
+            flow_seen.ID,
         )
     for call in found.never_exercised:
         words = f"{call.caller} → {call.callee}: {call.operation}"
         fix = "Exercise it, or remove it if it is not done any more."
-        yield Finding(f"{words} was never seen.", FILE.as_posix(), call.line, Level.NOTE, fix, RULE)
+        yield Finding(
+            f"{words} was never seen.", FILE.as_posix(), call.line, Level.NOTE, fix, flow_seen.ID
+        )
 
 
 def _calls(title: str, calls: Sequence[Call]) -> Iterator[str]:
