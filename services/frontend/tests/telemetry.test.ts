@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createServer, type ViteDevServer } from 'vite';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -56,6 +59,8 @@ async function start(endpoint: string | undefined, apiUrl?: string): Promise<str
   vi.stubEnv('PORT', '0');
   vite = await createServer({
     logLevel: 'silent',
+    // A cache of its own: a running development server would find its own one overwritten.
+    cacheDir: await mkdtemp(join(tmpdir(), 'vite-')),
     server: { ws: false, watch: null },
     optimizeDeps: { noDiscovery: true, include: [] },
   });
