@@ -26,7 +26,7 @@ OPENAPI = "contracts/openapi.json"
 _GENERATED = re.compile(r"<!-- (/?)groundplan:([\w-]+) -->")
 T = TypeVar("T")
 
-_AT_MOST = int(os.environ.get("MUTATIONS", "12"))
+_AT_MOST = int(os.environ.get("MUTATIONS", "6"))
 """Mutations of one kind: more of the same prove little more. MUTATIONS=1000 takes them all."""
 
 

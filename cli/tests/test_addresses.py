@@ -2,13 +2,15 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import pytest
 
 from groundplan.model.workspace import Workspace as Model
 from groundplan.runtime.native.addresses import Addresses
-from tests.support import Workspace, free_port, service, web
+from tests.support import Workspace, free_port, python, service, until, web
 
 
 @pytest.fixture
@@ -183,3 +185,23 @@ def test_two_checkouts_run_side_by_side(workspace: Workspace, neighbour: Workspa
     assert neighbour.get("web")["PORT"] != str(port)
     for each in (workspace, neighbour):
         assert each.get("web")["PATH"].startswith(str(each.app))
+
+
+def test_an_answer_of_another_program_is_no_health(workspace: Workspace) -> None:
+    """A program that takes the port after it was chosen is not mistaken for the service."""
+    port = free_port()
+    setup = "import os, time; open('waits', 'w')\nwhile not os.path.exists('go'): time.sleep(0.02)"
+    after = {"setup": {"condition": "service_completed_successfully"}}
+    slow = python("import time; time.sleep(600)")
+    workspace.write(
+        {"setup": service(python(setup)), "web": web(port, command=slow, depends_on=after)}
+    )
+    start = workspace.start("up", "--detach")
+    until((workspace.app / "waits").exists)
+    with HTTPServer(("127.0.0.1", port), SimpleHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        (workspace.app / "go").touch()
+        _, errors = start.communicate(timeout=60)
+        other.shutdown()
+    assert start.returncode == 1
+    assert f"Port {port} of web was taken by another program" in errors

@@ -33,16 +33,31 @@ def url(product: Product, name: str) -> str:
     return str(services[name]["url"])
 
 
-@pytest.mark.parametrize(("kind", "path"), [("fastapi", "/api/v1/greeting"), ("static", "/")])
-def test_a_service_works_at_once(product: Product, kind: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "path", "tests"),
+    [
+        ("fastapi", "/api/v1/greeting", []),
+        ("static", "/", []),
+        ("react", "/", []),
+        ("node-worker", None, []),
+        # All of its tests take a minute; these are the main path.
+        ("python-worker", None, ["tests/test_export.py"]),
+    ],
+)
+def test_a_service_works_at_once(
+    product: Product, kind: str, path: str | None, tests: list[str]
+) -> None:
     """Added, it passes `check`, `up`, `test` and `lint` without an edit, and goes without a trace."""
     before, known = product.tree(), findings(product)
     product.do("add", "service", "order-mail", "--kind", kind)
     assert findings(product) <= known
     product.do("up", "--detach", "order-mail")
-    with urlopen(url(product, "order-mail") + path, timeout=10) as answer:  # noqa: S310 - always http
-        assert answer.status == 200
-    product.do("test", "order-mail")
+    if path:
+        with urlopen(url(product, "order-mail") + path, timeout=10) as answer:  # noqa: S310 - always http
+            assert answer.status == 200
+    assert product.gp("status").returncode == 0
+    assert product.gp("remove", "order-mail", "--yes").returncode == 1  # it runs
+    product.do("test", "order-mail", "--", *tests)
     product.do("lint", "order-mail")
     product.do("down")
     product.do("remove", "order-mail", "--yes")
@@ -57,6 +72,7 @@ def test_a_backing_service_works_at_once(product: Product) -> None:
     product.do("up", "--detach", "sessions")
     port = int(url(product, "sessions").rpartition(":")[2])
     assert redis(port, "PING") == ["-NOAUTH Authentication required."]
+    product.do("down")
     product.do("remove", "sessions", "--yes")
 
 

@@ -7,7 +7,6 @@ async function run(): Promise<void> {
   const logger = createLogger(settings.logLevel);
   const stopTelemetry = await startTelemetry(settings, logger);
   const worker = await startWorker(settings, logger);
-  logger.info({ port: worker.port }, 'worker.started');
 
   const stop = async (signal: string): Promise<void> => {
     logger.info({ signal }, 'worker.stopping');
@@ -23,6 +22,7 @@ async function run(): Promise<void> {
       stopped ??= stop(signal);
     });
   }
+  logger.info({ port: worker.port }, 'worker.started');
 }
 
 /** Loads the SDK only where telemetry is on. */

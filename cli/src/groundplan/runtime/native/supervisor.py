@@ -25,6 +25,7 @@ from groundplan.runtime.native.drivers import driver_of
 from groundplan.runtime.native.drivers.base import Driver, Launch, Site
 from groundplan.runtime.native.process import Keeper, Log, ServiceProcess
 from groundplan.runtime.native.requirements import Requirement
+from groundplan.runtime.native.sockets import is_foreign
 from groundplan.runtime.native.state import ServiceState, StateFile, SystemState
 
 _START_ATTEMPTS = 3
@@ -256,8 +257,22 @@ class Supervisor:
             if time.monotonic() > deadline:
                 return f"It was not ready after {time.monotonic() - unit.began:.0f} s: {why}."
             await asyncio.sleep(_START_INTERVAL)
+        await self._refuse_foreign_answer(unit)
         self._become_ready(unit, State.HEALTHY)
         return await self._watch_health(unit, launch, check)
+
+    async def _refuse_foreign_answer(self, unit: Unit) -> None:
+        """Raise UserError if it was another program that answered: it took the port after it was chosen."""
+        if not unit.process:
+            return  # it has just ended, which is told by whoever waits for that
+        leader = unit.process.pid
+        for port in unit.service.ports:
+            number = self._site.addresses.port(unit.name, port.target)
+            if await asyncio.to_thread(is_foreign, number, leader):
+                raise UserError(
+                    f"Port {number} of {unit.name} was taken by another program in the meantime.",
+                    hint="Type it again: ./gp up picks a free port.",
+                )
 
     async def _watch_health(self, unit: Unit, launch: Launch, check: Healthcheck) -> str:
         failures = 0

@@ -7,8 +7,6 @@ async function run(): Promise<void> {
   const settings = readSettings(process.env);
   const logger = createLogger(settings.logLevel);
   const worker = await startWorker(settings, handle, logger);
-  logger.info({ port: worker.port }, 'worker.started');
-
   const stop = async (signal: string): Promise<void> => {
     logger.info({ signal }, 'worker.stopping');
     await worker.stop();
@@ -22,6 +20,7 @@ async function run(): Promise<void> {
       stopped ??= stop(signal);
     });
   }
+  logger.info({ port: worker.port }, 'worker.started');
 }
 
 try {

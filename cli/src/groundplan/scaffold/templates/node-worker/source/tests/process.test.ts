@@ -28,7 +28,7 @@ test('it writes JSON lines, and stops at once when told, also without a broker',
     output.push(chunk.toString());
     if (output.join('').includes('worker.started')) child.kill('SIGTERM');
   });
-  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(await once(child, 'close')).toEqual([0, null]);
   const events = output
     .join('')
     .trim()
@@ -46,7 +46,7 @@ test('settings that are missing or wrong end the start with one line that names 
   });
   if (!stderr) throw new Error('no output');
   const errors = text(stderr);
-  expect(await once(child, 'exit')).toEqual([1, null]);
+  expect(await once(child, 'close')).toEqual([1, null]);
   expect((await errors).trim()).toBe(
     'The environment is not complete: RABBITMQ_ADDRESS must be host:port; ' +
       'PORT must be a number from 0 to 65535; RABBITMQ_DEFAULT_PASS still holds its placeholder.',
