@@ -75,7 +75,8 @@ export async function startWorker(
       health.close();
       health.closeAllConnections();
       storage.close();
-      await Promise.race([Promise.allSettled([broker.close(), database.close()]), pause(CLOSE_MS)]);
+      // While the broker connects anew its end is never told: only this timer keeps the process then.
+      await Promise.race([Promise.allSettled([broker.close(), database.close()]), sleep(CLOSE_MS)]);
     },
   };
 }

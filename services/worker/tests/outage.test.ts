@@ -86,6 +86,19 @@ describe('start', () => {
     await late.ready(1);
   });
 
+  test('a worker that is still connecting stops in order when told', async () => {
+    for (const proxy of [postgres, rabbitmq, storage]) proxy.cut();
+    const late = start();
+    await expectChecks({
+      postgres: 'unavailable',
+      rabbitmq: 'unavailable',
+      storage: 'unavailable',
+    });
+    late.kill('SIGTERM');
+    expect(await late.exited).toBe(0);
+    await eventually('the last line', () => late.logged('worker.stopped'), 2);
+  });
+
   test('a job that waits in the queue since before the start is done', async () => {
     const id = await system.addExport();
     start();

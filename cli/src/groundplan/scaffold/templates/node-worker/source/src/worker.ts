@@ -35,7 +35,8 @@ export async function startWorker(
       await Promise.race([consumer.idle(), pause(CLOSE_MS)]);
       health.close();
       health.closeAllConnections();
-      await Promise.race([broker.close(), pause(CLOSE_MS)]);
+      // While it connects anew its end is never told: only this timer keeps the process until then.
+      await Promise.race([broker.close(), sleep(CLOSE_MS)]);
     },
   };
 }
