@@ -108,6 +108,12 @@ def _refuse_closed(dbapi: DBAPIConnection, _record: object, _proxy: object) -> N
         raise DisconnectionError
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether `error` means that PostgreSQL does not let this user in."""
+    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+    return isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError)
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether `error` means that PostgreSQL is away, not that a statement is wrong."""
     if isinstance(error, DBAPIError):

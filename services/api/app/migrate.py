@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.auth.domain import check_password
 from app.auth.passwords import hash_password
-from app.database import Database, is_outage
+from app.database import Database, is_outage, is_refusal
 from app.role.domain import ADMIN, BUILT_IN_ROLES
 from app.role.models import Role
 from app.settings import Settings, settings_or_exit
@@ -112,13 +112,14 @@ def main() -> int:
     try:
         asyncio.run(migrate(settings))
     except Exception as error:
-        if not is_outage(error):
+        if is_refusal(error):
+            why = f"refused {settings.postgres_user}: look at POSTGRES_PASSWORD in config/.env"
+        elif is_outage(error):
+            why = f"did not answer for {WAIT_S:.0f} s: {error}"
+        else:
             raise
-        print(  # noqa: T201 - the output of a command
-            f"error: PostgreSQL at {settings.postgres_address} did not answer for {WAIT_S:.0f} s: "
-            f"{error}",
-            file=sys.stderr,
-        )
+        server = f"PostgreSQL at {settings.postgres_address}"
+        print(f"error: {server} {why}", file=sys.stderr)  # noqa: T201 - the output of a command
         return 1
     return 0
 

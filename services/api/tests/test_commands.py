@@ -99,6 +99,21 @@ async def test_migrate_waits_for_the_database(
     assert len(error.splitlines()) == 1
 
 
+async def test_migrate_tells_of_a_wrong_password(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A password that PostgreSQL does not take is told at once, in one line that shows no secret."""
+    password = type(settings.postgres_password)("not-the-password")
+    wrong = settings.model_copy(update={"postgres_password": password})
+    monkeypatch.setattr(migration, "settings_or_exit", lambda: wrong)
+    assert await asyncio.to_thread(migration.main) == 1
+    error = capsys.readouterr().err
+    assert "refused" in error
+    assert "POSTGRES_PASSWORD" in error
+    assert len(error.splitlines()) == 1
+    assert "not-the-password" not in error
+
+
 async def test_models_match_the_migrations(own_settings: Settings) -> None:
     """The migrations make just the tables, columns and indexes that the models describe."""
     opened = Database(own_settings)
