@@ -102,7 +102,7 @@ async def test_migrate_waits_for_the_database(
 async def test_migrate_tells_of_a_wrong_password(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A password that PostgreSQL does not take is told at once, in one line that shows no secret."""
+    """A password that PostgreSQL does not take is told at once, in a line that shows no secret."""
     password = type(settings.postgres_password)("not-the-password")
     wrong = settings.model_copy(update={"postgres_password": password})
     monkeypatch.setattr(migration, "settings_or_exit", lambda: wrong)
