@@ -1,11 +1,13 @@
 """Services that were just added: they start, answer, and pass the checks, their tests and linters."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from groundplan.model.place import DEVELOPMENT, servers_folder
 from tests.clients import redis
 from tests.product import Product
 
@@ -16,6 +18,7 @@ def product(tmp_path: Path) -> Iterator[Product]:
     product = Product(tmp_path / "product", whole=True)
     yield product
     product.do("down", "--volumes", "--yes")
+    shutil.rmtree(servers_folder(product.root, DEVELOPMENT).parent, ignore_errors=True)
 
 
 def findings(product: Product) -> set[tuple[str, str, str]]:
