@@ -9,11 +9,10 @@ from groundplan.errors import UserError
 from groundplan.model import flows as flows_module
 from groundplan.model import source
 from groundplan.model.flows import Flows
-from groundplan.model.place import BASE_FILE, DEVELOPMENT, DEVELOPMENT_FILE, PRODUCTION
+from groundplan.model.place import BASE_FILE, DEVELOPMENT, DEVELOPMENT_FILE, PRODUCTION, page_of
 from groundplan.model.workspace import Mount, Service, Workspace, describe
 
 TIERS = ("edge", "application", "data", "tools")
-PAGES = Path("docs") / "services"
 _FLOW_NAME = re.compile(r"[\w-]+")
 
 
@@ -72,7 +71,7 @@ class Facts:
     def page(self, service: Service) -> Path | None:
         """The page of a service, or else that of the service whose source it runs too."""
         names = (service.name, service.context.name if service.context else service.name)
-        pages = (PAGES / f"{name}-service.md" for name in names)
+        pages = map(page_of, names)
         return next((page for page in pages if (self.root / page).is_file()), None)
 
     def settings_files(self) -> list[SettingsFile]:

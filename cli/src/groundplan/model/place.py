@@ -55,3 +55,8 @@ def settings_file(root: Path, instance: str) -> Path:
     """config/.env, or the private settings of another instance."""
     folder = root if instance == DEVELOPMENT else state_folder(root, instance)
     return folder / "config" / ".env"
+
+
+def page_of(name: str) -> Path:
+    """The page of a service, relative to the workspace."""
+    return Path("docs") / "services" / f"{name}-service.md"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from groundplan.errors import UserError
 from groundplan.model import flows
-from groundplan.model.place import FILES
+from groundplan.model.place import FILES, page_of
 from groundplan.model.workspace import Workspace, describe
-from groundplan.scaffold.template import EXAMPLE_FILE, folder_of, page_of
+from groundplan.scaffold.template import EXAMPLE_FILE, folder_of
 
 _LABEL = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_LABEL = 63

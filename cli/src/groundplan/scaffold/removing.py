@@ -9,7 +9,7 @@ from pathlib import Path
 
 from groundplan.errors import UserError
 from groundplan.model import flows, markers, source
-from groundplan.model.place import FILES
+from groundplan.model.place import FILES, page_of
 from groundplan.model.workspace import Service
 from groundplan.scaffold.names import Taken
 from groundplan.scaffold.plan import Change, Plan, completed, read
@@ -18,7 +18,6 @@ from groundplan.scaffold.template import (
     Names,
     Template,
     all_templates,
-    page_of,
     walk,
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from groundplan.errors import UserError
 from groundplan.model import source
 from groundplan.model.flows import FILE as FLOWS_FILE
-from groundplan.model.place import BASE_FILE, DEVELOPMENT_FILE, PRODUCTION_FILE
+from groundplan.model.place import BASE_FILE, DEVELOPMENT_FILE, PRODUCTION_FILE, page_of
 
 FOLDER = Path(__file__).with_name("templates")
 EXAMPLE_FILE = Path("config") / ".env.example"
@@ -141,11 +141,6 @@ def title(name: str) -> str:
 def folder_of(name: str) -> Path:
     """Where the source of a service lies, relative to the workspace."""
     return Path("services") / name
-
-
-def page_of(name: str) -> Path:
-    """The page of a service, relative to the workspace."""
-    return Path("docs") / "services" / f"{name}-service.md"
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from groundplan import scaffold
 from groundplan.check import documents
 from groundplan.check.facts import Facts
 from groundplan.check.finding import Finding, Level
+from groundplan.model import place
 from groundplan.model.workspace import Service
 
 ID = "service-documented"
@@ -15,20 +16,19 @@ WHY = "Whoever is woken at night looks there for what a service does and what to
 FIX = "Write docs/services/NAME-service.md with the sections of the other pages there."
 LEVEL = Level.ERROR
 
-FOLDER = "docs/services"
-_SUFFIX = "-service.md"
 _TEMPLATES = Path(scaffold.__file__).parent / "templates"
 
 
 def page_of(service: str) -> str:
     """The page of a service."""
-    return f"{FOLDER}/{service}{_SUFFIX}"
+    return place.page_of(service).as_posix()
 
 
 def service_of(page: str) -> str | None:
     """The service that a page is about."""
-    is_page = page.startswith(f"{FOLDER}/") and page.endswith(_SUFFIX)
-    return page[len(FOLDER) + 1 : -len(_SUFFIX)] if is_page else None
+    start, _, end = page_of("*").partition("*")
+    is_page = page.startswith(start) and page.endswith(end)
+    return page[len(start) : -len(end)] if is_page else None
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -40,8 +40,8 @@ def check(facts: Facts) -> Iterator[Finding]:
                 continue
             services[name] = service
             if page_of(name) not in facts.files:
-                place = facts.introduced(workspace, name)
-                yield Finding(f"{name} has no page.", *place, fix=f"Write {page_of(name)}.")
+                where = facts.introduced(workspace, name)
+                yield Finding(f"{name} has no page.", *where, fix=f"Write {page_of(name)}.")
             else:
                 yield from _sections(facts, service)
     for page in facts.pages:
