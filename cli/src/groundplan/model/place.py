@@ -11,6 +11,12 @@ PRODUCTION = "production"
 BASE_FILE = "docker-compose.yml"
 DEVELOPMENT_FILE = "docker-compose.development.yml"
 PRODUCTION_FILE = "docker-compose.production.yml"
+IMAGES_FILE = "docker-compose.images.yml"
+"""Pins every image of production by digest; written by `gp images pin`."""
+PRODUCTION_FOLDER = Path("config") / "production"
+"""Settings, secrets and certificates of production, relative to the workspace; git ignores them."""
+PRODUCTION_SETTINGS = PRODUCTION_FOLDER / ".env"
+SECRETS_FOLDER = PRODUCTION_FOLDER / "secrets"
 FILES = {
     DEVELOPMENT: (BASE_FILE, DEVELOPMENT_FILE),
     PRODUCTION: (BASE_FILE, PRODUCTION_FILE),

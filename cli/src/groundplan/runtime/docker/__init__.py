@@ -1,0 +1,1 @@
+"""Runs the services as containers, through the Docker engine and its Compose plugin."""
