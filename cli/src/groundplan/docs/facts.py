@@ -10,6 +10,7 @@ from groundplan.model import flows as flows_module
 from groundplan.model import source
 from groundplan.model.flows import Flows
 from groundplan.model.place import BASE_FILE, DEVELOPMENT, DEVELOPMENT_FILE, PRODUCTION, page_of
+from groundplan.model.reach import can_call
 from groundplan.model.workspace import Mount, Service, Workspace, describe
 
 TIERS = ("edge", "application", "data", "tools")
@@ -46,10 +47,14 @@ class Facts:
         others = self.production.services.items()
         return known | {name: service for name, service in others if name not in known}
 
-    @cached_property
-    def calls(self) -> tuple[tuple[str, str, str], ...]:
-        """Each caller, callee and protocol that is declared, once, in the order of the flows."""
-        found = ((call.caller, call.callee, call.protocol) for call in self.flows.calls)
+    def calls(self, workspace: Workspace) -> tuple[tuple[str, str, str], ...]:
+        """Each caller, callee and protocol that is declared and can be in `workspace`, once."""
+        calls = self.flows.calls_in(workspace.environment)
+        found = (
+            (call.caller, call.callee, call.protocol)
+            for call in calls
+            if can_call(workspace, call.caller, call.callee)
+        )
         return tuple(dict.fromkeys(found))
 
     def title(self, name: str) -> str:

@@ -81,7 +81,9 @@ def _address(service: Service, port: Port, ports: dict[str, str]) -> str:
 
 
 def _callees(facts: Facts, service: Service, room: int) -> list[str]:
-    called = (callee for caller, callee, _ in facts.calls if caller == service.name)
+    called = (
+        callee for caller, callee, _ in facts.calls(facts.development) if caller == service.name
+    )
     names = [name for name in dict.fromkeys(called) if name != service.name]
     return textwrap.wrap(f"→ {', '.join(names)}", room, subsequent_indent="  ") if names else []
 

@@ -167,10 +167,9 @@ def _settings(facts: Facts) -> Iterable[Node]:
 
 
 def _calls(facts: Facts, workspace: Workspace) -> Iterable[Edge]:
-    known = {*workspace.services, *facts.flows.actors}
     protocols: dict[tuple[str, str], list[str]] = {}
-    for caller, callee, protocol in facts.calls:
-        if {caller, callee} <= known and caller != callee:
+    for caller, callee, protocol in facts.calls(workspace):
+        if caller != callee:
             protocols.setdefault((caller, callee), []).append(protocol)
     for (caller, callee), names in protocols.items():
         yield Edge(caller, callee, "call", ", ".join(names))
@@ -178,7 +177,7 @@ def _calls(facts: Facts, workspace: Workspace) -> Iterable[Edge]:
 
 def _orders(facts: Facts, workspace: Workspace) -> Iterable[Edge]:
     """`depends_on` of what declares no call: else a tool would stand there unconnected."""
-    callers = {caller for caller, _, _ in facts.calls}
+    callers = {caller for caller, _, _ in facts.calls(workspace)}
     for service in workspace.services.values():
         if service.name not in callers:
             yield from (Edge(service.name, name, "order") for name in service.depends_on)

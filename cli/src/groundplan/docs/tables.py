@@ -85,7 +85,7 @@ def _published(port: Port) -> str:
 
 def _crossing(facts: Facts, tier: str) -> Iterable[str]:
     services = facts.production.services
-    for caller, callee, protocol in facts.calls:
+    for caller, callee, protocol in facts.calls(facts.production):
         other = services[caller].tier if caller in services else None
         if callee in services and services[callee].tier == tier and other != tier:
             yield f"{text(facts.title(caller))} → {text(facts.title(callee))} ({text(protocol)})"

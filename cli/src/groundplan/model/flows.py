@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from groundplan.errors import UserError
+from groundplan.model.place import PRODUCTION
 
 FILE = Path("docs") / "architecture" / "flows.yaml"
 
@@ -47,11 +48,17 @@ class Flows:
     """Calls that belong to no flow."""
     drive: tuple[str, ...]
     """A command that exercises the flows on the running system."""
+    production: tuple[Call, ...] = ()
+    """Calls that there are in production only, e.g. from a load balancer."""
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """Every declared call, those of flows first."""
+        """Every declared call but those of production only; those of flows first."""
         return tuple(call for flow in self.flows for call in flow.steps) + self.upkeep
+
+    def calls_in(self, environment: str) -> tuple[Call, ...]:
+        """The calls that may be made in `environment`."""
+        return (*self.production, *self.calls) if environment == PRODUCTION else self.calls
 
 
 def load(root: Path) -> Flows:
@@ -70,13 +77,14 @@ def load(root: Path) -> Flows:
         raise UserError(
             f"{place} is not valid YAML.", why=str(getattr(error, "problem", error))
         ) from error
-    tree = _mapping(node, {"actors", "flows", "upkeep", "drive"})
+    tree = _mapping(node, {"actors", "flows", "upkeep", "drive", "production"})
     flows = tree.get("flows")
     return Flows(
         actors=tuple(_text(item) for item in _items(tree.get("actors"))),
         flows=tuple(_flow(key, value) for key, value in (flows.value if flows else [])),
         upkeep=tuple(_call(item) for item in _items(tree.get("upkeep"))),
         drive=tuple(_text(item) for item in _items(tree.get("drive"))),
+        production=tuple(_call(item) for item in _items(tree.get("production"))),
     )
 
 

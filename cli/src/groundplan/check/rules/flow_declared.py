@@ -1,12 +1,12 @@
 """The declared calls are those that the services are set up to make."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from groundplan.check.facts import Facts
 from groundplan.check.finding import Finding, Level
-from groundplan.check.networks import shares_network
 from groundplan.check.uses import uses
 from groundplan.model.flows import FILE, Call
+from groundplan.model.reach import shares_network
 from groundplan.model.workspace import Workspace
 
 ID = "flow-declared"
@@ -22,12 +22,16 @@ def check(facts: Facts) -> Iterator[Finding]:
     """Yield calls that can't be, and addresses that no call is declared for."""
     if not (facts.root / FILE).exists():
         return
-    workspace = facts.development
+    yield from _impossible(facts, facts.development, facts.flows.calls)
+    yield from _impossible(facts, facts.production, facts.flows.production)
+    yield from _undeclared(facts)
+
+
+def _impossible(facts: Facts, workspace: Workspace, calls: Iterable[Call]) -> Iterator[Finding]:
     backed = {(use.user, use.callee) for use in uses(facts, workspace)}
-    for call in facts.flows.calls:
+    for call in calls:
         if problem := _problem(facts, workspace, call, backed):
             yield Finding(problem, _PLACE, call.line)
-    yield from _undeclared(facts)
 
 
 def _problem(
@@ -53,8 +57,9 @@ def _problem(
 
 def _undeclared(facts: Facts) -> Iterator[Finding]:
     """Tools and one-shots belong to no flow; settings that all share say nothing about one service."""
-    declared = {(call.caller, call.callee) for call in facts.flows.calls}
     for workspace in facts.environments:
+        calls = facts.flows.calls_in(workspace.environment)
+        declared = {(call.caller, call.callee) for call in calls}
         tools = {s.name for s in workspace.services.values() if s.is_tool or s.tier == "tools"}
         beyond = {None, *workspace.oneshots, *tools}
         for use in uses(facts, workspace):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from groundplan.check.facts import Facts
 from groundplan.check.finding import Finding, Level
-from groundplan.check.networks import shares_network
 from groundplan.check.uses import Use, uses
+from groundplan.model.reach import shares_network
 from groundplan.model.workspace import Workspace
 
 ID = "host-reachable"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from groundplan.check.facts import Facts
 from groundplan.check.finding import Finding, Level
-from groundplan.check.networks import shares_network
 from groundplan.check.uses import uses
+from groundplan.model.reach import shares_network
 from groundplan.model.workspace import Service, Workspace
 
 ID = "reach-unused"
@@ -31,7 +31,9 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _unused(facts: Facts, workspace: Workspace, service: Service) -> list[str]:
     used: set[str | None] = {
-        call.callee for call in facts.flows.calls if call.caller == service.name
+        call.callee
+        for call in facts.flows.calls_in(workspace.environment)
+        if call.caller == service.name
     }
     used |= set(service.depends_on) | {service.name}
     beyond = workspace.oneshots
