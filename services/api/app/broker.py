@@ -1,6 +1,6 @@
-"""RabbitMQ: the names of the topology, and a publisher with confirms.
+"""RabbitMQ: a publisher with confirms.
 
-The worker declares the same topology (services/worker); whoever comes first makes it.
+The worker declares exchanges and queues (services/worker); this user may only publish.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 
 ROUTING_KEY = "jobs"
-DELIVERY_LIMIT = 20
 CONNECT_TIMEOUT_S = 5
 CONFIRM_TIMEOUT_S = 5
 CLOSE_TIMEOUT_S = 1
@@ -66,7 +65,7 @@ class Publisher:
         )
 
     async def connect(self) -> None:
-        """Connect and declare the topology; raises BrokerUnavailableError."""
+        """Connect and find the exchange; raises BrokerUnavailableError."""
         # Imported late: the API serves requests before it needs the broker.
         import aio_pika  # noqa: PLC0415 - see above
 
@@ -77,7 +76,10 @@ class Publisher:
                 self._connection = aio_pika.Connection(aio_pika.connection.make_url(self._url))
                 await self._connection.connect()
                 self._channel = await self._connection.channel(on_return_raises=True)
-                self._exchange = await _declare(self._channel, self._name)
+                self._exchange = await self._channel.get_exchange(self._name)
+        except aio_pika.exceptions.ChannelNotFoundEntity as error:
+            await self.close()
+            raise BrokerUnavailableError(f"no worker has declared {self._name} yet") from error
         except (*aio_pika.exceptions.CONNECTION_EXCEPTIONS, TimeoutError) as error:
             await self.close()
             raise BrokerUnavailableError(str(error) or type(error).__name__) from error
@@ -126,27 +128,3 @@ class Publisher:
         if connection is not None:
             with suppress(OSError, RuntimeError, TimeoutError):
                 await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
-
-
-async def _declare(channel: "AbstractChannel", name: str) -> "AbstractExchange":
-    """Exchange and queue `name`, and `name`.dead for what the worker gives up."""
-    dead_name = f"{name}.dead"
-    dead_exchange = await channel.declare_exchange(dead_name, "fanout", durable=True)
-    dead_queue = await channel.declare_queue(
-        dead_name, durable=True, arguments={"x-queue-type": "quorum"}
-    )
-    await dead_queue.bind(dead_exchange)
-    exchange = await channel.declare_exchange(name, "direct", durable=True)
-    queue = await channel.declare_queue(
-        name,
-        durable=True,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-dead-letter-exchange": dead_name,
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-            "x-delivery-limit": DELIVERY_LIMIT,
-        },
-    )
-    await queue.bind(exchange, ROUTING_KEY)
-    return exchange

@@ -41,6 +41,7 @@ class Cache:
         self.pool = BlockingConnectionPool(
             host=host,
             port=port,
+            username=settings.redis_user,
             password=settings.redis_password.get_secret_value(),
             max_connections=MAX_CONNECTIONS,
             timeout=TIMEOUT_S,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ssl import SSLCertVerificationError, create_default_context
 from typing import Any
 
 import asyncpg
@@ -17,11 +18,12 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
-from app.settings import Settings, split_address
+from app.settings import DatabaseSettings, split_address
 
 AFTER_COMMIT = "after_commit"
 CONNECT_TIMEOUT_S = 3
 POOL_TIMEOUT_S = 5
+POOL_SIZE = 10  # and as many again for a rush
 SERVER_SETTINGS = {
     "application_name": "groundplan-api",
     "timezone": "UTC",
@@ -47,9 +49,13 @@ class Base(DeclarativeBase):
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - SQLAlchemy declares its type
 
 
-def connect_arguments(settings: Settings) -> dict[str, Any]:
-    """Arguments of asyncpg.connect for this workspace's database."""
+def connect_arguments(settings: DatabaseSettings, role: str = "") -> dict[str, Any]:
+    """Arguments of asyncpg.connect for this workspace's database.
+
+    With a `role`, connections have its grants and not those of their user.
+    """
     host, port = split_address(settings.postgres_address)
+    authority = settings.postgres_ca_file
     return {
         "host": host,
         "port": port,
@@ -57,18 +63,24 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         "password": settings.postgres_password.get_secret_value(),
         "database": settings.postgres_db,
         "timeout": CONNECT_TIMEOUT_S,
-        "server_settings": SERVER_SETTINGS,
+        # With a certificate authority, PostgreSQL must show a certificate of it for its host.
+        "ssl": create_default_context(cafile=authority) if authority else False,
+        "server_settings": {**SERVER_SETTINGS, **({"role": role} if role else {})},
     }
 
 
 class Database:
     """The connection pool, and the ways to use it."""
 
-    def __init__(self, settings: Settings, pool_size: int = 10) -> None:
-        arguments = connect_arguments(settings)
+    def __init__(
+        self, settings: DatabaseSettings, role: str = "", pool_size: int = POOL_SIZE
+    ) -> None:
+        arguments = connect_arguments(settings, role)
         self.engine = create_async_engine(
             URL.create("postgresql+asyncpg", arguments.pop("user")),
             connect_args=arguments,
+            # Errors go into logs: parameters are e-mail addresses and hashes.
+            hide_parameters=True,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=POOL_TIMEOUT_S,
@@ -112,6 +124,11 @@ def is_refusal(error: BaseException) -> bool:
     """Whether `error` means that PostgreSQL does not let this user in."""
     cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
     return isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError)
+
+
+def is_forgery(error: BaseException) -> bool:
+    """Whether `error` means that whoever answers can't prove to be PostgreSQL."""
+    return isinstance(error, SSLCertVerificationError)
 
 
 def is_outage(error: BaseException) -> bool:

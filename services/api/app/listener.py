@@ -23,7 +23,7 @@ class Listener:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._arguments = connect_arguments(settings)
+        self._arguments = connect_arguments(settings, settings.postgres_role)
         self._handlers: dict[str, Callable[[str], None]] = {}
         self._on_connect: list[Callable[[], None]] = []
 

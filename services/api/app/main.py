@@ -2,10 +2,8 @@
 
 import asyncio
 import gc
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from types import FrameType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -78,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         RequestMiddleware,
         development=settings.development,
+        drain=app.state.resources.drain,
         tracer=RequestTracer(app, app.state.resources.telemetry),
     )
     return app
@@ -100,34 +99,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(loop()) for loop in loops]
     # Everything so far stays: without it a full garbage collection takes no 80 ms.
     gc.freeze()
-    with _at_stop_signal(resources.events.close):
+    with resources.drain.at_signal(resources.events.close):
         yield
     resources.events.close()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await resources.close()
-
-
-@contextmanager
-def _at_stop_signal(action: Callable[[], None]) -> Iterator[None]:
-    """Do `action` when the process is told to stop, before the server's own handler runs.
-
-    The server ends the lifespan only once all responses have ended, which streams never do.
-    """
-    loop = asyncio.get_running_loop()
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(action)
-        handler = previous[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
-
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

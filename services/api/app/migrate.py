@@ -3,21 +3,25 @@
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from pydantic import ValidationError
 from sqlalchemy import Connection, exists, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.auth.domain import check_password
 from app.auth.passwords import hash_password
-from app.database import Database, is_outage, is_refusal
+from app.database import Database, is_forgery, is_outage, is_refusal
+from app.logins import Login, LoginTakenError, ensure_login
 from app.role.domain import ADMIN, BUILT_IN_ROLES
 from app.role.models import Role
-from app.settings import Settings, settings_or_exit
+from app.secret_files import SecretFileError
+from app.settings import MigrateSettings, exit_with
 from app.user.models import User
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -32,7 +36,7 @@ def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - the output of a command
 
 
-async def migrate(settings: Settings) -> None:
+async def migrate(settings: MigrateSettings) -> None:
     """Do everything in one transaction: it is all there, or nothing is."""
     database = Database(settings)
     try:
@@ -45,6 +49,7 @@ async def migrate(settings: Settings) -> None:
             say(f"schema: at {after}" if before == after else f"schema: {before} -> {after}")
             await _create_roles(connection)
             await _create_first_user(connection, settings)
+            await _create_logins(connection, settings.logins)
     finally:
         await database.close()
 
@@ -56,7 +61,7 @@ async def _wait_for(database: Database) -> None:
             async with database.read() as connection:
                 await connection.execute(text("SELECT 1"))
         except Exception as error:
-            if not is_outage(error) or time.monotonic() > deadline:
+            if not is_outage(error) or is_forgery(error) or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(RETRY_S)
         else:
@@ -86,7 +91,14 @@ async def _create_roles(connection: AsyncConnection) -> None:
     say(f"roles: {', '.join(BUILT_IN_ROLES)}")
 
 
-async def _create_first_user(connection: AsyncConnection, settings: Settings) -> None:
+async def _create_logins(connection: AsyncConnection, logins: Sequence[Login]) -> None:
+    """Those of earlier passwords stay: whoever replaces a password drops them."""
+    for login in logins:
+        await ensure_login(connection, login)
+        say(f"login: {login.user}, member of {login.role}")
+
+
+async def _create_first_user(connection: AsyncConnection, settings: MigrateSettings) -> None:
     """Only while there is no admin: a renamed or deactivated first user must not come back."""
     is_admin = exists().where(User.role_id == Role.id, Role.name == ADMIN)
     taken = exists().where(func.lower(User.email) == settings.admin_email.lower())
@@ -106,14 +118,30 @@ async def _create_first_user(connection: AsyncConnection, settings: Settings) ->
     say(f"first user: {settings.admin_email} created")
 
 
+def settings_or_exit() -> MigrateSettings:
+    """The settings; ends the process with one line for each bad variable."""
+    try:
+        # Fields without defaults come from the environment.
+        return MigrateSettings()
+    except (ValidationError, SecretFileError) as error:
+        exit_with(error)
+
+
 def main() -> int:
     """Run the command; exit code 1 and one line when it fails."""
     settings = settings_or_exit()
     try:
         asyncio.run(migrate(settings))
+    except LoginTakenError as error:
+        print(f"error: {error}: give the service another user", file=sys.stderr)  # noqa: T201 - the output of a command
+        return 1
     except Exception as error:
         if is_refusal(error):
-            why = f"refused {settings.postgres_user}: look at POSTGRES_PASSWORD in config/.env"
+            why = (
+                f"refused {settings.postgres_user}: look at POSTGRES_PASSWORD (./gp secrets check)"
+            )
+        elif is_forgery(error):
+            why = f"shows no certificate that POSTGRES_CA_FILE vouches for: {error}"
         elif is_outage(error):
             why = f"did not answer for {WAIT_S:.0f} s: {error}"
         else:

@@ -12,6 +12,7 @@ from app.auth.tokens import AccessTokens
 from app.cache import Cache
 from app.core.rate_limit import RateLimiter
 from app.database import Database
+from app.drain import Drain
 from app.event.hub import EventHub
 from app.job.relay import Relay
 from app.job.sweeper import Sweeper
@@ -28,8 +29,9 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.drain = Drain(settings.drain_seconds)
         self.telemetry = Telemetry(settings)
-        self.database = Database(settings)
+        self.database = Database(settings, settings.postgres_role)
         if self.telemetry.is_on:
             host, port = split_address(settings.postgres_address)
             trace_statements(self.database.engine.sync_engine, host, port)
@@ -37,7 +39,7 @@ class Resources:
         self.storage = Storage(settings)
         self.rate_limiter = RateLimiter(self.cache)
         self.passwords = PasswordHasher(settings.password_queue_size)
-        self.tokens = AccessTokens(settings.jwt_secret.get_secret_value())
+        self.tokens = AccessTokens(settings.jwt_keys)
         self.sessions = SessionStore(self.cache)
         self.accounts = AuthRepository(self.database)
         self.authenticator = Authenticator(self.tokens, self.sessions, self.accounts)

@@ -65,7 +65,13 @@ BULK_SETTINGS = (
     "SET LOCAL gin_pending_list_limit = '512MB'",
     "SET LOCAL maintenance_work_mem = '256MB'",
 )
-MERGE_INDEX = text("SELECT gin_clean_pending_list('users_search_idx')")
+# Only the owner may; for others PostgreSQL merges it by and by.
+MERGE_INDEX = text(
+    """
+    SELECT gin_clean_pending_list(oid) FROM pg_class
+    WHERE oid = 'users_search_idx'::regclass AND pg_has_role(relowner, 'USAGE')
+    """
+)
 
 
 async def seed(settings: Settings, wanted: int) -> None:

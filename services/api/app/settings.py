@@ -1,19 +1,34 @@
 """Everything the API reads from its environment, checked before anything starts."""
 
+import ssl
 import sys
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NoReturn, Self
 
 from limits import parse as parse_limit
-from pydantic import AfterValidator, EmailStr, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    EmailStr,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.logins import API_ROLE, WORKER_ROLE, Login
+from app.secret_files import SecretFileError, SecretFiles
 
 PLACEHOLDERS = ("<random", "changeme", "change-me", "change_me", "replace-me", "your-")
 DEFAULT_PASSWORDS = {"password", "postgres", "redis", "rabbitmq", "guest", "admin", "secret"}
 MIN_JWT_SECRET = 32
 MIN_SERVICE_PASSWORD = 12
+# Of PostgreSQL's connections; what is left is for people, commands and backups.
+API_SHARE = 0.7
+WORKER_SHARE = 0.2
 
 
 def _check_address(value: str) -> str:
@@ -34,19 +49,135 @@ def _check_limit(value: str) -> str:
     return value
 
 
+def _check_keys(value: SecretStr) -> SecretStr:
+    lines = value.get_secret_value().splitlines()
+    if not lines or any(len(line) < MIN_JWT_SECRET for line in lines):
+        raise ValueError(f"each key (one a line) must have {MIN_JWT_SECRET} characters or more")
+    return value
+
+
+def _check_ascii(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().isascii():
+        raise ValueError("must be ASCII")
+    return value
+
+
+def _check_certificate(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"{path} can't be read as a certificate: {error.strerror}") from None
+    return path
+
+
 Address = Annotated[str, AfterValidator(_check_address)]
 Limit = Annotated[str, AfterValidator(_check_limit)]
+Ascii = Annotated[SecretStr, AfterValidator(_check_ascii)]
+LoginName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Keys = Annotated[SecretStr, AfterValidator(_check_keys)]
+Certificate = Annotated[Path, AfterValidator(_check_certificate)]
 
 
-class Settings(BaseSettings):
-    """Settings from environment variables of the same name in capitals."""
+class DatabaseSettings(BaseSettings):
+    """Where PostgreSQL is and who asks it; what commands and the server have in common.
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    Settings come from environment variables of the same name in capitals, or from the file that
+    NAME_FILE names.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    environment: Literal["development", "production"] = "production"
+
+    postgres_address: Address
+    postgres_user: str
+    postgres_password: SecretStr
+    postgres_db: str
+    postgres_ca_file: Certificate | None = Field(
+        default=None, description="Certificate of the authority that PostgreSQL's must be from"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - NAME_FILE is clearer
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values come from the call, the environment and the files that it names."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @property
+    def development(self) -> bool:
+        """Whether this is a developer's machine, where HTTP without TLS is fine."""
+        return self.environment == "development"
+
+    @model_validator(mode="after")
+    def _refuse_weak_secrets(self) -> Self:
+        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
+        for name, secret in secrets.items():
+            value = secret.get_secret_value().lower()
+            if any(placeholder in value for placeholder in PLACEHOLDERS):
+                raise ValueError(f"{name.upper()} still holds a placeholder: put a secret there")
+            weak = value in DEFAULT_PASSWORDS or len(value) < MIN_SERVICE_PASSWORD
+            if weak and not self.development:
+                raise ValueError(
+                    f"{name.upper()} is a default or shorter than {MIN_SERVICE_PASSWORD} characters"
+                )
+        return self
+
+
+class MigrateSettings(DatabaseSettings):
+    """Settings of the command that prepares the database."""
+
+    admin_email: EmailStr
+    admin_password: SecretStr
+
+    api_postgres_user: LoginName | None = None
+    api_postgres_password: Ascii | None = None
+    worker_postgres_user: LoginName | None = None
+    worker_postgres_password: Ascii | None = None
+
+    @property
+    def logins(self) -> list[Login]:
+        """Users of PostgreSQL to make, for those services that have one of their own."""
+        pairs = (
+            (self.api_postgres_user, self.api_postgres_password, API_ROLE, API_SHARE),
+            (self.worker_postgres_user, self.worker_postgres_password, WORKER_ROLE, WORKER_SHARE),
+        )
+        return [
+            Login(user, password, role, share)
+            for user, password, role, share in pairs
+            if user and password
+        ]
+
+    @model_validator(mode="after")
+    def _refuse_confused_logins(self) -> Self:
+        for service in ("api", "worker"):
+            user, password = f"{service}_postgres_user", f"{service}_postgres_password"
+            if bool(getattr(self, user)) != bool(getattr(self, password)):
+                raise ValueError(f"{user.upper()} and {password.upper()} need each other")
+        users = [login.user for login in self.logins]
+        if {self.postgres_user, API_ROLE, WORKER_ROLE}.intersection(users):
+            raise ValueError("a service needs a user of its own, not the owner or a group role")
+        if len(users) != len(set(users)):
+            raise ValueError("API_POSTGRES_USER and WORKER_POSTGRES_USER must differ")
+        return self
+
+
+class Settings(DatabaseSettings):
+    """Settings of the server."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     reload: bool = False
-    environment: Literal["development", "production"] = "production"
+    drain_seconds: float = Field(
+        0, ge=0, le=600, description="How long requests are still served after SIGTERM"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     frontend_url: str = "http://localhost:3000"
     trusted_proxies: Annotated[str, AfterValidator(_check_networks)] = Field(
@@ -54,16 +185,12 @@ class Settings(BaseSettings):
     )
     contracts_dir: Path = Path("/contracts")
 
-    admin_email: EmailStr
-    admin_password: SecretStr
-    jwt_secret: SecretStr = Field(min_length=MIN_JWT_SECRET)
+    jwt_secret: Keys = Field(description="A key a line: the first signs, all are believed")
 
-    postgres_address: Address
-    postgres_user: str
-    postgres_password: SecretStr
-    postgres_db: str
+    postgres_role: str = Field(default="", description="Whose grants all connections have")
 
     redis_address: Address
+    redis_user: str = "default"
     redis_password: SecretStr
     redis_prefix: str = Field(
         "groundplan:", description="Of every key, so that others may share it"
@@ -92,23 +219,9 @@ class Settings(BaseSettings):
     password_queue_size: int = Field(20, ge=1, description="Passwords that may wait for bcrypt")
 
     @property
-    def development(self) -> bool:
-        """Whether this is a developer's machine, where HTTP without TLS is fine."""
-        return self.environment == "development"
-
-    @model_validator(mode="after")
-    def _refuse_weak_secrets(self) -> Self:
-        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
-        for name, secret in secrets.items():
-            value = secret.get_secret_value().lower()
-            if any(placeholder in value for placeholder in PLACEHOLDERS):
-                raise ValueError(f"{name.upper()} still holds a placeholder: put a secret there")
-            weak = value in DEFAULT_PASSWORDS or len(value) < MIN_SERVICE_PASSWORD
-            if weak and not self.development:
-                raise ValueError(
-                    f"{name.upper()} is a default or shorter than {MIN_SERVICE_PASSWORD} characters"
-                )
-        return self
+    def jwt_keys(self) -> list[str]:
+        """The lines of JWT_SECRET."""
+        return self.jwt_secret.get_secret_value().splitlines()
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -119,7 +232,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 @lru_cache
 def get_settings() -> Settings:
-    """Read the environment once; raises ValidationError that names each bad variable."""
+    """Read the environment once; raises what `exit_with` tells."""
     # Fields without defaults come from the environment.
     return Settings()
 
@@ -128,9 +241,22 @@ def settings_or_exit() -> Settings:
     """The settings; ends the process with one line for each bad variable."""
     try:
         return get_settings()
-    except ValidationError as error:
-        for item in error.errors():
-            name = ".".join(str(part) for part in item["loc"]).upper()
-            message = item["msg"].removeprefix("Value error, ")
-            print(f"error: {name}: {message}" if name else f"error: {message}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        sys.exit(1)
+    except (ValidationError, SecretFileError) as error:
+        exit_with(error)
+
+
+def exit_with(error: ValidationError | SecretFileError) -> NoReturn:
+    """End the process: one line for each bad variable, and what to type next."""
+    problems = error.problems if isinstance(error, SecretFileError) else _problems(error)
+    for line in (*(f"error: {problem}" for problem in problems), "hint: ./gp secrets check"):
+        print(line, file=sys.stderr)  # noqa: T201 - there is no log yet
+    sys.exit(1)
+
+
+def _problems(error: ValidationError) -> list[str]:
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"]).upper()
+        message = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message}" if name else message)
+    return lines

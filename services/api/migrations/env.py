@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.database import Base, Database
 from app.job import models as job_models
-from app.settings import get_settings
+from app.settings import DatabaseSettings
 from app.user import models as user_models
 
 MODELS = (user_models, job_models)
@@ -22,7 +22,8 @@ def run(connection: Connection) -> None:
 
 async def connect_and_run() -> None:
     """Run the migrations for the alembic command, which brings no connection."""
-    database = Database(get_settings())
+    # Fields without defaults come from the environment.
+    database = Database(DatabaseSettings())
     async with database.engine.begin() as connection:
         await connection.run_sync(run)
     await database.close()

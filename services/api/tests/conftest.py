@@ -60,7 +60,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 async def forgive_cut_connections() -> None:
     """Cutting a connection that asyncpg is opening leaves a failure that nobody awaits."""
     loop = asyncio.get_running_loop()
@@ -75,17 +75,21 @@ async def forgive_cut_connections() -> None:
 
 
 @pytest.fixture(scope="session")
-async def settings(request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
+async def settings(
+    request: pytest.FixtureRequest,
+    forgive_cut_connections: None,  # noqa: ARG001 - holds for all that use the servers
+) -> AsyncIterator[Settings]:
     """Settings with a database, Redis keys and queues of this worker alone."""
     base = base_settings()
     name = await database.create_copy(base, template_of(request.config))
     settings = base.model_copy(
         update={"postgres_db": name, "redis_prefix": f"{name}:", "job_queue": name}
     )
+    await servers.declare_queue(settings)
     yield settings
     await database.drop(base, name)
     await servers.delete_keys(settings)
-    await servers.delete_queues(settings)
+    await servers.delete_queue(settings)
 
 
 @pytest.fixture(scope="session")
@@ -133,10 +137,11 @@ async def own_copy(settings: Settings, config: pytest.Config) -> AsyncIterator[S
     own = settings.model_copy(
         update={"postgres_db": name, "redis_prefix": f"{name}:", "job_queue": name}
     )
+    await servers.declare_queue(own)
     yield own
     await database.drop(settings, name)
     await servers.delete_keys(own)
-    await servers.delete_queues(own)
+    await servers.delete_queue(own)
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Databases of the tests: one template that is migrated once, one copy for each test worker."""
 
 import os
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 
 from app.migrate import migrate
-from app.settings import Settings
+from app.settings import MigrateSettings, Settings
 
 
 def new_name() -> str:
@@ -36,11 +37,17 @@ async def connect(settings: Settings, database: str) -> "asyncpg.Connection":
     )
 
 
+def migration_of(settings: Settings, **changes: Any) -> MigrateSettings:
+    """Settings that bring the database of `settings` to head."""
+    base = {"environment": "development", "postgres_db": settings.postgres_db}
+    return MigrateSettings(**{**base, **changes})
+
+
 async def create_template(settings: Settings) -> str:
     """A migrated database to copy from; returns its name."""
     name = new_name()
     await run_as_owner(settings, f"CREATE DATABASE {name}")
-    await migrate(settings.model_copy(update={"postgres_db": name}))
+    await migrate(migration_of(settings, postgres_db=name))
     return name
 
 

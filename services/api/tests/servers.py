@@ -9,13 +9,15 @@ from aio_pika.abc import AbstractConnection
 from obstore.store import S3Store
 from redis.asyncio import Redis
 
+from app.broker import ROUTING_KEY
 from app.settings import Settings
 
 
 def redis_client(settings: Settings) -> Redis:
     """A plain Redis client."""
     host, port = settings.redis_address.split(":")
-    return Redis(host=host, port=int(port), password=settings.redis_password.get_secret_value())
+    password = settings.redis_password.get_secret_value()
+    return Redis(host=host, port=int(port), username=settings.redis_user, password=password)
 
 
 async def broker_connection(settings: Settings) -> AbstractConnection:
@@ -52,10 +54,18 @@ async def delete_keys(settings: Settings) -> None:
             await redis.delete(key)
 
 
-async def delete_queues(settings: Settings) -> None:
-    """Delete the queues and exchanges of the settings."""
+async def declare_queue(settings: Settings) -> None:
+    """Declare exchange and queue, which the worker does elsewhere; harmless where they exist."""
     async with await broker_connection(settings) as connection:
         channel = await connection.channel()
-        for name in (settings.job_queue, f"{settings.job_queue}.dead"):
-            await channel.queue_delete(name)
-            await channel.exchange_delete(name)
+        exchange = await channel.declare_exchange(settings.job_queue, "direct", durable=True)
+        queue = await channel.declare_queue(settings.job_queue, durable=True)
+        await queue.bind(exchange, ROUTING_KEY)
+
+
+async def delete_queue(settings: Settings) -> None:
+    """Delete the exchange and the queue."""
+    async with await broker_connection(settings) as connection:
+        channel = await connection.channel()
+        await channel.queue_delete(settings.job_queue)
+        await channel.exchange_delete(settings.job_queue)

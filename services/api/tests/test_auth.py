@@ -9,8 +9,8 @@ import httpx2 as httpx
 import jwt
 import pytest
 
-from app.auth.tokens import AUDIENCE, ISSUER
-from app.core.errors import PROBLEM_MEDIA_TYPE
+from app.auth.tokens import AUDIENCE, ISSUER, AccessTokens
+from app.core.errors import PROBLEM_MEDIA_TYPE, UnauthorizedError
 from app.settings import Settings
 from tests.people import PASSWORD, People, Person
 from tests.running import Api, run_api
@@ -297,6 +297,33 @@ async def test_forged_tokens_are_refused(
 ) -> None:
     """A token with a wrong signature, algorithm or claim is refused with 401."""
     assert await status_of(api, forge(settings, await people.create(), **forgery)) == 401
+
+
+def test_keys_are_replaced_without_an_outage() -> None:
+    """Tokens of both keys are believed while both are there, and name the key that signed."""
+    old, new = "o" * 32, "n" * 32
+    ids = (uuid4(), uuid4(), 1)
+    before, after = AccessTokens([old]).issue(*ids), AccessTokens([new, old]).issue(*ids)
+    assert jwt.get_unverified_header(before)["kid"] != jwt.get_unverified_header(after)["kid"]
+    for token in (before, after):
+        assert AccessTokens([new, old]).verify(token).user_id == ids[0]
+        assert AccessTokens([old, new]).verify(token).user_id == ids[0]
+    with pytest.raises(UnauthorizedError, match="not valid"):
+        AccessTokens([new]).verify(before)
+    with pytest.raises(UnauthorizedError, match="not valid"):
+        AccessTokens([old]).verify(after)
+
+
+def test_tokens_that_name_no_key_are_believed(settings: Settings) -> None:
+    """Earlier versions named no key: their tokens stay valid until they expire."""
+    key = "k" * 32
+    claims = jwt.decode(
+        AccessTokens([key]).issue(uuid4(), uuid4(), 1), key, ["HS256"], audience=AUDIENCE
+    )
+    nameless = jwt.encode(claims, key, "HS256")
+    assert AccessTokens(["n" * 32, key]).verify(nameless).version == 1
+    with pytest.raises(UnauthorizedError):
+        AccessTokens([settings.jwt_keys[0]]).verify(nameless)
 
 
 async def test_refresh_token_is_no_access_token(api: Api, people: People) -> None:

@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2 as httpx
@@ -24,34 +21,12 @@ from app.migrate import migrate
 from app.settings import Settings
 from tests import database
 from tests.people import People, Person
+from tests.process import FOLDER, run, server_process
 from tests.running import run_api
 from tests.sink import Sink, run_sink
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
-FOLDER = Path(__file__).parents[1]
-
-
-def environment_of(settings: Settings, **changes: str) -> dict[str, str]:
-    """Variables for a process with those settings."""
-    return {
-        **os.environ,
-        "POSTGRES_DB": settings.postgres_db,
-        "REDIS_PREFIX": settings.redis_prefix,
-        "JOB_QUEUE": settings.job_queue,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
-        **changes,
-    }
-
-
-async def run(settings: Settings, *arguments: str) -> tuple[int, str]:
-    """Run a command to its end; returns its status and output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, cwd=FOLDER, env=environment_of(settings),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, out.decode()
 
 
 @pytest.fixture
@@ -65,12 +40,12 @@ async def empty(settings: Settings) -> AsyncIterator[Settings]:
 
 async def test_migrate_by_many_at_once(empty: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     """Three at once bring an empty database to head; one does it, the others find it done."""
-    await asyncio.gather(*(migrate(empty) for _ in range(3)))
+    await asyncio.gather(*(migrate(database.migration_of(empty)) for _ in range(3)))
     output = capsys.readouterr().out.splitlines()
     assert sorted(line for line in output if line.startswith("schema")) == [
-        "schema: None -> 0001", "schema: at 0001", "schema: at 0001",
+        "schema: None -> 0002", "schema: at 0002", "schema: at 0002",
     ]  # fmt: skip
-    assert output.count(f"first user: {empty.admin_email} created") == 1
+    assert output.count(f"first user: {database.migration_of(empty).admin_email} created") == 1
     connection = await database.connect(empty, empty.postgres_db)
     assert await connection.fetchval("SELECT count(*) FROM users") == 1
     assert await connection.fetchval("SELECT count(*) FROM roles") == 3
@@ -81,7 +56,7 @@ async def test_migrate_brings_no_first_user_back(own_settings: Settings) -> None
     """While there is an admin, a first user who was renamed or deactivated is not made again."""
     connection = await database.connect(own_settings, own_settings.postgres_db)
     await connection.execute("UPDATE users SET email = 'renamed@example.com'")
-    await migrate(own_settings)
+    await migrate(database.migration_of(own_settings))
     assert await connection.fetchval("SELECT count(*) FROM users") == 1
     await connection.close()
 
@@ -90,7 +65,7 @@ async def test_migrate_waits_for_the_database(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without PostgreSQL the command waits; when it does not come, it says so in one line."""
-    away = settings.model_copy(update={"postgres_address": "127.0.0.1:9"})
+    away = database.migration_of(settings, postgres_address="127.0.0.1:9")
     monkeypatch.setattr(migration, "WAIT_S", 1)
     monkeypatch.setattr(migration, "settings_or_exit", lambda: away)
     assert await asyncio.to_thread(migration.main) == 1
@@ -103,8 +78,7 @@ async def test_migrate_tells_of_a_wrong_password(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A password that PostgreSQL does not take is told at once, in a line that shows no secret."""
-    password = type(settings.postgres_password)("not-the-password")
-    wrong = settings.model_copy(update={"postgres_password": password})
+    wrong = database.migration_of(settings, postgres_password="not-the-password")
     monkeypatch.setattr(migration, "settings_or_exit", lambda: wrong)
     assert await asyncio.to_thread(migration.main) == 1
     error = capsys.readouterr().err
@@ -161,37 +135,6 @@ def test_the_published_contract_is_current(settings: Settings) -> None:
     """contracts/openapi.json is what `python -m app.openapi` writes today."""
     published = json.loads((settings.contracts_dir / "openapi.json").read_text())
     assert published == json.loads(json.dumps(create_app(settings).openapi()))
-
-
-@asynccontextmanager
-async def server_process(
-    settings: Settings, folder: Path = FOLDER, **changes: str
-) -> AsyncIterator[tuple[Process, str]]:
-    """`python -m app` on a free port; yields the process and its URL."""
-    probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = probe.sockets[0].getsockname()[1]
-    probe.close()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app", cwd=folder,
-        env=environment_of(settings, PORT=str(port), **changes),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        await eventually(lambda: _answers(url), within_s=30)
-        yield process, url
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def _answers(url: str) -> bool:
-    try:
-        async with httpx.AsyncClient() as client:
-            return (await client.get(f"{url}/healthz")).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def test_the_server_stops_at_once_with_streams_open(own_settings: Settings) -> None:

@@ -168,24 +168,19 @@ async def test_an_unroutable_message_stays_and_says_so(
         await eventually(lambda: _is_empty(own_postgres))
 
 
-async def test_a_deleted_exchange_is_declared_again(own_settings: Settings, broker: Broker) -> None:
-    """When somebody deletes the topology the relay declares it again, and nothing is lost."""
+async def test_jobs_wait_for_the_exchange(own_settings: Settings, broker: Broker) -> None:
+    """Until a worker has declared the exchange jobs wait in the outbox, and nothing is lost."""
+    await servers.delete_queue(own_settings)
     async with run_api(own_settings) as api, (await People(api).create("admin")).client() as client:
-        await create_job(client)
-        await broker.take(1)
-        await broker.channel.queue_delete(own_settings.job_queue)
-        await broker.channel.exchange_delete(own_settings.job_queue)
-        job = await create_job(client)
-
-        async def published() -> bool:
-            async with await servers.broker_connection(own_settings) as connection:
-                try:
-                    fresh = Broker(await connection.channel(), own_settings.job_queue)
-                    return job["id"] in job_ids(await fresh.take(1, within_s=1))
-                except Exception:  # noqa: BLE001 - the queue is not there yet
-                    return False
-
-        await eventually(published, within_s=15)
+        first = await create_job(client)
+        await eventually(lambda: _degraded(client, "rabbitmq"))
+        await servers.declare_queue(own_settings)
+        assert job_ids(await broker.take(1)) == [first["id"]]
+        await servers.delete_queue(own_settings)
+        second = await create_job(client)
+        await eventually(lambda: _degraded(client, "rabbitmq"))
+        await servers.declare_queue(own_settings)
+        assert job_ids(await broker.take(1)) == [second["id"]]
 
 
 async def test_delayed_messages_wait(

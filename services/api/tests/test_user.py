@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.user.cache import CacheStatus
 from app.user.schemas import UserQuery
 from tests import database
+from tests.database import migration_of
 from tests.people import PASSWORD, People
 from tests.running import Api, run_api
 from tests.waiting import eventually
@@ -167,7 +168,9 @@ async def test_the_last_admin_stays(own_settings: Settings) -> None:
         people = People(api)
         first, second = await people.create("admin"), await people.create("admin")
         async with first.client() as one, second.client() as two:
-            users = (await one.get(USERS, params={"q": own_settings.admin_email})).json()["items"]
+            users = (
+                await one.get(USERS, params={"q": migration_of(own_settings).admin_email})
+            ).json()["items"]
             assert (await one.post(f"{USERS}/{users[0]['id']}/deactivate")).status_code == 200
             answers = await asyncio.gather(
                 one.patch(f"{USERS}/{second.id}", json={"role": "viewer"}),

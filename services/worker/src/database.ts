@@ -12,11 +12,15 @@ export class Database {
   readonly #logger: Logger;
 
   constructor(settings: Settings, logger: Logger) {
-    const { host, port } = settings.postgres;
+    const { role, ca, ...server } = settings.postgres;
+    const { host, port } = server;
     this.#logger = logger;
     this.#server = { 'server.address': host, 'server.port': port };
     this.#config = {
-      ...settings.postgres,
+      ...server,
+      // With an authority, the server must show a certificate of it for its host.
+      ...(ca !== undefined && { ssl: { ca } }),
+      ...(role !== undefined && { options: `-c role=${role}` }),
       application_name: 'groundplan-worker',
       connectionTimeoutMillis: 3000,
       keepAlive: true,

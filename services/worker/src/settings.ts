@@ -1,9 +1,17 @@
+import { Environment } from './environment.ts';
+
 export interface Settings {
   readonly host: string;
   readonly port: number;
   readonly logLevel: string;
   readonly contractsDirectory: string;
-  readonly postgres: Server & { readonly database: string };
+  readonly postgres: Server & {
+    readonly database: string;
+    /** All connections have its grants, and not those of the user. */
+    readonly role: string | undefined;
+    /** PEM of the authority that the server's certificate must be from; no TLS without it. */
+    readonly ca: string | undefined;
+  };
   readonly rabbitmq: Server & { readonly queue: string };
   readonly storage: {
     readonly endpoint: string;
@@ -40,65 +48,55 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads the settings from environment variables.
+ * Reads the settings from environment variables, or from the files that they name.
  * @throws {SettingsError} that names every variable which is missing or wrong, never its value.
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const problems: string[] = [];
-  const text = (name: string, fallback?: string): string => {
-    const value = env[name] ?? fallback ?? '';
-    if (value === '') problems.push(`${name} is missing`);
-    if (value.includes('<random')) problems.push(`${name} still holds its placeholder`);
-    return value;
-  };
-  const number = (name: string, fallback: number, min: number, max: number): number => {
-    const value = Number(env[name] ?? fallback);
-    if (value >= min && value <= max) return value;
-    problems.push(`${name} must be a number from ${min} to ${max}`);
-    return fallback;
-  };
-  const server = (prefix: string, user: string, password: string): Server => {
-    const address = text(`${prefix}_ADDRESS`);
-    const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(address) ?? [];
-    if (address !== '' && host === '') problems.push(`${prefix}_ADDRESS must be host:port`);
-    return { host, port: Number(port), user: text(user), password: text(password) };
-  };
-  const telemetry = (): Telemetry | undefined => {
-    const endpoint = env.OTEL_EXPORTER_OTLP_ENDPOINT ?? '';
-    if (endpoint === '') return undefined;
-    if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? '')) {
-      problems.push('OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https address');
-    }
-    return { endpoint, serviceName: text('OTEL_SERVICE_NAME', 'worker') };
-  };
-
+  const given = new Environment(env);
   const settings: Settings = {
-    host: text('HOST', '127.0.0.1'),
-    port: number('PORT', 8001, 0, 65_535),
-    logLevel: text('LOG_LEVEL', 'info'),
-    contractsDirectory: text('CONTRACTS_DIR'),
+    host: given.text('HOST', '127.0.0.1'),
+    port: given.number('PORT', 8001, 0, 65_535),
+    logLevel: given.text('LOG_LEVEL', 'info'),
+    contractsDirectory: given.text('CONTRACTS_DIR'),
     postgres: {
-      ...server('POSTGRES', 'POSTGRES_USER', 'POSTGRES_PASSWORD'),
-      database: text('POSTGRES_DB'),
+      ...given.address('POSTGRES_ADDRESS'),
+      user: given.text('POSTGRES_USER'),
+      password: given.secret('POSTGRES_PASSWORD'),
+      database: given.text('POSTGRES_DB'),
+      role: given.optional('POSTGRES_ROLE'),
+      ca: given.certificate('POSTGRES_CA_FILE'),
     },
     rabbitmq: {
-      ...server('RABBITMQ', 'RABBITMQ_DEFAULT_USER', 'RABBITMQ_DEFAULT_PASS'),
-      queue: text('JOB_QUEUE', 'jobs'),
+      ...given.address('RABBITMQ_ADDRESS'),
+      user: given.text('RABBITMQ_DEFAULT_USER'),
+      password: given.secret('RABBITMQ_DEFAULT_PASS'),
+      queue: given.text('JOB_QUEUE', 'jobs'),
     },
     storage: {
-      endpoint: text('S3_ENDPOINT'),
-      region: text('S3_REGION'),
-      bucket: text('S3_BUCKET'),
-      accessKeyId: text('S3_ACCESS_KEY_ID'),
-      secretAccessKey: text('S3_SECRET_ACCESS_KEY'),
+      endpoint: given.text('S3_ENDPOINT'),
+      region: given.text('S3_REGION'),
+      bucket: given.text('S3_BUCKET'),
+      accessKeyId: given.text('S3_ACCESS_KEY_ID'),
+      secretAccessKey: given.secret('S3_SECRET_ACCESS_KEY'),
     },
-    telemetry: telemetry(),
-    concurrency: number('WORKER_CONCURRENCY', 2, 1, 100),
-    leaseSeconds: number('WORKER_LEASE_SECONDS', 15, 1, 3600),
-    graceSeconds: number('WORKER_GRACE_SECONDS', 5, 0, 3600),
+    telemetry: telemetryFrom(given),
+    concurrency: given.number('WORKER_CONCURRENCY', 2, 1, 100),
+    leaseSeconds: given.number('WORKER_LEASE_SECONDS', 15, 1, 3600),
+    graceSeconds: given.number('WORKER_GRACE_SECONDS', 5, 0, 3600),
   };
-  if (problems.length > 0) {
-    throw new SettingsError(`The environment is not complete: ${problems.join('; ')}.`);
+  if (given.problems.length > 0) {
+    throw new SettingsError(
+      `The environment is not complete: ${given.problems.join('; ')}. Try: ./gp secrets check`,
+    );
   }
   return settings;
+}
+
+function telemetryFrom(given: Environment): Telemetry | undefined {
+  const endpoint = given.optional('OTEL_EXPORTER_OTLP_ENDPOINT');
+  if (endpoint === undefined) return undefined;
+  if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? '')) {
+    given.problems.push('OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https address');
+  }
+  return { endpoint, serviceName: given.text('OTEL_SERVICE_NAME', 'worker') };
 }

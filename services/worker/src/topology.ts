@@ -4,7 +4,7 @@ export const ROUTING_KEY = 'jobs';
 
 /**
  * Declares the exchange and queue `name`, and `name`.dead for what is given up. The API's relay
- * declares the same: the broker refuses a second declaration that differs.
+ * waits for the exchange: it may not declare anything.
  */
 export async function declareTopology(channel: Channel, name: string): Promise<void> {
   const dead = `${name}.dead`;

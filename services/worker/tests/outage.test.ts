@@ -110,8 +110,9 @@ describe('start', () => {
     const wrong = new WorkerProcess({ ...env, WORKER_CONCURRENCY: 'two' });
     expect(await wrong.exited).toBe(1);
     expect(wrong.stderr.trim()).toBe(
-      'The environment is not complete: POSTGRES_PASSWORD still holds its placeholder; ' +
-        'S3_BUCKET is missing; WORKER_CONCURRENCY must be a number from 1 to 100.',
+      'The environment is not complete: POSTGRES_PASSWORD still holds a placeholder; ' +
+        'S3_BUCKET is missing; WORKER_CONCURRENCY must be a number from 1 to 100. ' +
+        'Try: ./gp secrets check',
     );
   });
 });

@@ -52,3 +52,31 @@ CREATE TABLE outbox (
   error text,
   created_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- What the worker may do.
+DO $$ BEGIN
+  CREATE ROLE groundplan_worker NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+
+CREATE FUNCTION copied_rows(of_pid int) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog AS $$
+  SELECT tuples_processed FROM pg_stat_progress_copy
+  WHERE pid = of_pid AND datname = current_database()
+$$;
+
+REVOKE ALL ON FUNCTION copied_rows FROM PUBLIC;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO groundplan_worker;
+GRANT SELECT (id, name) ON roles TO groundplan_worker;
+GRANT SELECT (id, email, name, role_id, is_active, created_at) ON users TO groundplan_worker;
+GRANT SELECT (
+  id, type, params, status, attempts, max_attempts, cancel_requested, lease_token,
+  lease_expires_at, enqueued_at, started_at, finished_at
+) ON jobs TO groundplan_worker;
+GRANT UPDATE (
+  status, progress_done, progress_total, attempts, lease_token, lease_expires_at, result, error,
+  enqueued_at, started_at, finished_at
+) ON jobs TO groundplan_worker;
+GRANT INSERT (job_id, routing_key, message, headers, available_at) ON outbox TO groundplan_worker;
+GRANT EXECUTE ON FUNCTION copied_rows TO groundplan_worker;

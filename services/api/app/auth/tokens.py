@@ -3,8 +3,10 @@
 import hashlib
 import secrets
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 import jwt
@@ -33,8 +35,10 @@ class AccessClaims:
 class AccessTokens:
     """Makes and checks access tokens."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Sign with the first key; believe all of them, so that keys can be replaced."""
+        self._keys = {_key_id(key): key for key in keys}
+        self._signing_id = _key_id(keys[0])
         self._verified: dict[str, AccessClaims] = {}
 
     def issue(self, user_id: UUID, session_id: UUID, version: int) -> str:
@@ -51,7 +55,8 @@ class AccessTokens:
             "exp": now + ACCESS_TTL_S,
             "jti": uuid4().hex,
         }
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        key_id = self._signing_id
+        return jwt.encode(claims, self._keys[key_id], ALGORITHM, headers={"kid": key_id})
 
     def verify(self, token: str) -> AccessClaims:
         """Claims of a token that we signed and that still lasts; else UnauthorizedError.
@@ -71,14 +76,7 @@ class AccessTokens:
 
     def _decode(self, token: str) -> AccessClaims:
         try:
-            claims = jwt.decode(
-                token,
-                self._secret,
-                algorithms=[ALGORITHM],
-                issuer=ISSUER,
-                audience=AUDIENCE,
-                options={"require": REQUIRED_CLAIMS},
-            )
+            claims = self._claims(token)
             if claims["typ"] != "access" or not isinstance(claims["ver"], int):
                 raise UnauthorizedError("This is no access token.", "token_invalid")
             return AccessClaims(
@@ -88,6 +86,28 @@ class AccessTokens:
             raise UnauthorizedError("The access token has expired.", "token_expired") from error
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
             raise UnauthorizedError("The access token is not valid.", "token_invalid") from error
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        """What a token says that one of the keys signed; raises PyJWTError."""
+        key_id = jwt.get_unverified_header(token).get("kid")
+        # Earlier versions named no key.
+        keys = [*self._keys.values()] if key_id is None else [self._keys.get(key_id)]
+        for key in filter(None, keys):
+            with suppress(jwt.InvalidSignatureError):
+                return jwt.decode(
+                    token,
+                    key,
+                    algorithms=[ALGORITHM],
+                    issuer=ISSUER,
+                    audience=AUDIENCE,
+                    options={"require": REQUIRED_CLAIMS},
+                )
+        raise jwt.InvalidSignatureError
+
+
+def _key_id(key: str) -> str:
+    """Names a key in the header of a token; tells nothing about a random key."""
+    return hashlib.sha256(f"kid:{key}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.context import request_id_var
 from app.core.errors import ApiError, problem_response
+from app.drain import Drain
 from app.telemetry.http import RequestTracer
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -33,9 +34,12 @@ log = structlog.get_logger()
 class RequestMiddleware:
     """Request id, trace, security headers, access log, and the last net for errors."""
 
-    def __init__(self, app: ASGIApp, *, development: bool, tracer: RequestTracer) -> None:
+    def __init__(
+        self, app: ASGIApp, *, development: bool, drain: Drain, tracer: RequestTracer
+    ) -> None:
         self._app = app
         self._tracer = tracer
+        self._drain = drain
         self._development = development
         self._headers = HEADERS if development else {**HEADERS, "Strict-Transport-Security": HSTS}
 
@@ -97,6 +101,8 @@ class RequestMiddleware:
         if not (self._development and path in DOCS_PATHS):
             headers["Content-Security-Policy"] = CSP
         headers.setdefault("Cache-Control", "no-store")
+        if self._drain.started:
+            headers["Connection"] = "close"
 
 
 def body_too_large() -> ApiError:

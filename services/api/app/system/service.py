@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 async def check_readiness(resources: Resources) -> Readiness:
-    """Ask all at once; only PostgreSQL is indispensable."""
+    """Ask all at once; only PostgreSQL is indispensable. Who is about to stop is unavailable."""
     postgres, redis, storage = await asyncio.gather(
         _check("postgres", _ping_postgres(resources)),
         _check("redis", resources.cache.ping()),
@@ -23,7 +23,7 @@ async def check_readiness(resources: Resources) -> Readiness:
     )
     rabbitmq: CheckStatus = "ok" if resources.relay.connected else "unavailable"
     checks = Checks(postgres=postgres, redis=redis, rabbitmq=rabbitmq, storage=storage)
-    if postgres != "ok":
+    if postgres != "ok" or resources.drain.started:
         return Readiness(status="unavailable", checks=checks)
     all_ok = all(value == "ok" for _, value in checks)
     return Readiness(status="ok" if all_ok else "degraded", checks=checks)

@@ -115,11 +115,12 @@ async function reportProgress(
   try {
     for (;;) {
       await sleep(PROGRESS_MS, undefined, { signal });
-      const { rows } = await database.pool.query<{ done: number }>(
-        'SELECT tuples_processed::float8 AS done FROM pg_stat_progress_copy WHERE pid = $1',
+      const { rows } = await database.pool.query<{ done: number | null }>(
+        'SELECT copied_rows($1)::float8 AS done',
         [pid],
       );
-      if (rows[0] && !signal.aborted) progress(rows[0].done, total);
+      const done = rows[0]?.done ?? null;
+      if (done !== null && !signal.aborted) progress(done, total);
     }
   } catch (error) {
     if (!signal.aborted) logger.warn({ err: error }, 'export.progress_unknown');

@@ -91,6 +91,7 @@ export class System {
     await system.#admin(`CREATE DATABASE ${system.name}`);
     await system.pool.query(await readFile(join(TESTS, 'schema.sql'), 'utf8'));
     await system.pool.query('CREATE TABLE effects (job_id uuid, attempt int)');
+    await system.pool.query('GRANT ALL ON effects TO groundplan_worker');
     await system.pool.query("INSERT INTO roles (name) VALUES ('viewer')");
     system.#user = await system.addUser('Ada');
     system.#contracts = await mkdtemp(join(tmpdir(), 'contracts-'));

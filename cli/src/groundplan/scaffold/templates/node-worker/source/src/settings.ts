@@ -1,3 +1,5 @@
+import { Environment } from './environment.ts';
+
 export interface Settings {
   readonly host: string;
   readonly port: number;
@@ -23,45 +25,30 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads the settings from environment variables.
+ * Reads the settings from environment variables, or from the files that they name.
  * @throws {SettingsError} that names every variable which is missing or wrong, never its value.
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const problems: string[] = [];
-  const text = (name: string, fallback = ''): string => {
-    const value = env[name] ?? fallback;
-    if (value === '') problems.push(`${name} is missing`);
-    if (value.includes('<random')) problems.push(`${name} still holds its placeholder`);
-    return value;
-  };
-  const number = (name: string, fallback: number, min: number, max: number): number => {
-    const value = Number(env[name] ?? fallback);
-    if (value >= min && value <= max) return value;
-    problems.push(`${name} must be a number from ${min} to ${max}`);
-    return fallback;
-  };
-  const address = text('RABBITMQ_ADDRESS');
-  const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(address) ?? [];
-  if (address !== '' && host === '') problems.push('RABBITMQ_ADDRESS must be host:port');
-
+  const given = new Environment(env);
   const settings: Settings = {
-    host: text('HOST', '127.0.0.1'),
-    port: number('PORT', 8001, 0, 65_535),
-    logLevel: text('LOG_LEVEL', 'info'),
+    host: given.text('HOST', '127.0.0.1'),
+    port: given.number('PORT', 8001, 0, 65_535),
+    logLevel: given.text('LOG_LEVEL', 'info'),
     rabbitmq: {
-      host,
-      port: Number(port),
-      user: text('RABBITMQ_DEFAULT_USER'),
-      password: text('RABBITMQ_DEFAULT_PASS'),
+      ...given.address('RABBITMQ_ADDRESS'),
+      user: given.text('RABBITMQ_DEFAULT_USER'),
+      password: given.secret('RABBITMQ_DEFAULT_PASS'),
     },
     queue: 'service-name',
-    concurrency: number('SERVICE_NAME_CONCURRENCY', 4, 1, 1000),
+    concurrency: given.number('SERVICE_NAME_CONCURRENCY', 4, 1, 1000),
     attempts: 5,
     retrySeconds: 10,
     graceSeconds: 5,
   };
-  if (problems.length > 0) {
-    throw new SettingsError(`The environment is not complete: ${problems.join('; ')}.`);
+  if (given.problems.length > 0) {
+    throw new SettingsError(
+      `The environment is not complete: ${given.problems.join('; ')}. Try: ./gp secrets check`,
+    );
   }
   return settings;
 }

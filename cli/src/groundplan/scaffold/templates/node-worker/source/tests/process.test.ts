@@ -49,7 +49,8 @@ test('settings that are missing or wrong end the start with one line that names 
   const errors = text(stderr);
   expect(await once(child, 'close')).toEqual([1, null]);
   expect((await errors).trim()).toBe(
-    'The environment is not complete: RABBITMQ_ADDRESS must be host:port; ' +
-      'PORT must be a number from 0 to 65535; RABBITMQ_DEFAULT_PASS still holds its placeholder.',
+    'The environment is not complete: PORT must be a number from 0 to 65535; ' +
+      'RABBITMQ_ADDRESS must be host:port; RABBITMQ_DEFAULT_PASS still holds a placeholder. ' +
+      'Try: ./gp secrets check',
   );
 });

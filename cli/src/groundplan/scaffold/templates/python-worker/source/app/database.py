@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ssl import create_default_context
 from typing import Any, Self
 
 import asyncpg
@@ -17,6 +18,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         host, port = split_address(settings.postgres_address)
+        role, authority = settings.postgres_role, settings.postgres_ca_file
         self._arguments: dict[str, Any] = {
             "host": host,
             "port": port,
@@ -24,7 +26,9 @@ class Database:
             "password": settings.postgres_password.get_secret_value(),
             "database": settings.postgres_db,
             "timeout": CONNECT_TIMEOUT_S,
-            "server_settings": {"application_name": SERVICE},
+            # With an authority, PostgreSQL must show a certificate of it for its host.
+            "ssl": create_default_context(cafile=authority) if authority else False,
+            "server_settings": {"application_name": SERVICE, **({"role": role} if role else {})},
         }
         # Each job may use one connection for its progress and one for its lease.
         self._pool = asyncpg.create_pool(

@@ -1,13 +1,19 @@
 """Everything the worker reads from its environment, checked before anything starts."""
 
+import ssl
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.secret_files import SecretFileError, SecretFiles
 
 SERVICE = "service-name"
+PLACEHOLDERS = ("<random", "changeme", "change-me", "change_me", "replace-me", "your-")
+DEFAULT_PASSWORDS = {"password", "postgres", "redis", "rabbitmq", "guest", "admin", "secret"}
+MIN_SECRET = 12
 
 
 def _check_address(value: str) -> str:
@@ -17,21 +23,37 @@ def _check_address(value: str) -> str:
     return value
 
 
-def _check_secret(value: SecretStr) -> SecretStr:
-    if "<random" in value.get_secret_value():
-        raise ValueError("still holds its placeholder")
+def _check_secret(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    text = value.get_secret_value().lower()
+    if any(placeholder in text for placeholder in PLACEHOLDERS):
+        raise ValueError("still holds a placeholder")
+    weak = text in DEFAULT_PASSWORDS or len(text) < MIN_SECRET
+    if weak and info.data.get("environment") != "development":
+        raise ValueError(f"is a default or shorter than {MIN_SECRET} characters")
     return value
+
+
+def _check_certificate(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"{path} can't be read as a certificate: {error.strerror}") from None
+    return path
 
 
 Address = Annotated[str, AfterValidator(_check_address)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+Certificate = Annotated[Path, AfterValidator(_check_certificate)]
 
 
 class Settings(BaseSettings):
-    """Settings from environment variables of the same name in capitals."""
+    """Settings from variables of the same name in capitals, or from the files of NAME_FILE."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
+    environment: Literal["development", "production"] = "production"
     host: str = "127.0.0.1"
     port: int = 8001
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -41,6 +63,10 @@ class Settings(BaseSettings):
     postgres_user: str
     postgres_password: Secret
     postgres_db: str
+    postgres_role: str = Field(default="", description="Whose grants all connections have")
+    postgres_ca_file: Certificate | None = Field(
+        default=None, description="Certificate of the authority that PostgreSQL's must be from"
+    )
 
     rabbitmq_address: Address
     rabbitmq_default_user: str
@@ -61,6 +87,18 @@ class Settings(BaseSettings):
         5, ge=0, le=3600, description="How long running jobs may go on after SIGTERM"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - NAME_FILE is clearer
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values come from the call, the environment and the files that it names."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
 
 def split_address(address: str) -> tuple[str, int]:
     """Split "host:port" into its two parts."""
@@ -73,8 +111,16 @@ def settings_or_exit() -> Settings:
     try:
         # Fields without defaults come from the environment.
         return Settings()
+    except SecretFileError as error:
+        problems = error.problems
     except ValidationError as error:
-        for item in error.errors():
-            name = ".".join(str(part) for part in item["loc"]).upper()
-            print(f"error: {name}: {item['msg'].removeprefix('Value error, ')}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        sys.exit(1)
+        problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
+    for line in (*(f"error: {problem}" for problem in problems), "hint: ./gp secrets check"):
+        print(line, file=sys.stderr)  # noqa: T201 - there is no log yet
+    sys.exit(1)
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(str(part) for part in place).upper()
+    message = message.removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message

@@ -293,6 +293,7 @@ async def _database(settings: Settings) -> AsyncIterator["asyncpg.Pool"]:
         ) as pool:
             await pool.execute((TESTS / "schema.sql").read_text())
             await pool.execute("CREATE TABLE effects (job_id uuid, attempt int)")
+            await pool.execute("GRANT ALL ON effects TO groundplan_worker")
             await pool.execute("INSERT INTO roles (name) VALUES ('viewer')")
             yield pool
     finally:

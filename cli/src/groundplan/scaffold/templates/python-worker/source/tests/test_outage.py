@@ -52,9 +52,10 @@ async def test_bad_settings(system: System) -> None:
         assert worker.process.stderr
         lines = (await worker.process.stderr.read()).decode().splitlines()
     assert lines == [
-        "error: POSTGRES_PASSWORD: still holds its placeholder",
+        "error: POSTGRES_PASSWORD: still holds a placeholder",
         "error: S3_BUCKET: Field required",
         "error: WORKER_CONCURRENCY: Input should be a valid integer, unable to parse string as an integer",  # noqa: E501 - a line of output
+        "hint: ./gp secrets check",
     ]
 
 

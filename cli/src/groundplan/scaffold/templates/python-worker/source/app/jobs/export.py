@@ -150,15 +150,13 @@ def _options(file_format: str) -> dict[str, Any]:
 
 
 async def _report(context: JobContext, pid: int, total: int) -> None:
-    """Read the progress from PostgreSQL's own view, so that no row is parsed here."""
+    """Read the progress from PostgreSQL, so that no row is parsed here."""
     context.progress(Progress(0, total))
     while True:
         await asyncio.sleep(PROGRESS_S)
         with suppress(*DATABASE_AWAY):
-            row = await context.database.fetchrow(
-                "SELECT tuples_processed FROM pg_stat_progress_copy WHERE pid = $1", pid
-            )
-            if row:
+            row = await context.database.fetchrow("SELECT copied_rows($1)", pid)
+            if row and row[0] is not None:
                 context.progress(Progress(row[0], total))
 
 
