@@ -1,6 +1,7 @@
 """The running system as the measurements see it."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -16,7 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def gp(*words: str) -> str:
     """Run `./gp` and return what it prints; ends the measurement if it fails."""
-    done = subprocess.run([ROOT / "gp", *words], capture_output=True, text=True, cwd=ROOT)
+    environment = {"GROUNDPLAN_RUNTIME": "native", **os.environ}
+    command = [str(ROOT / "gp"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     if done.returncode:
         sys.exit(f"./gp {' '.join(words)} failed:\n{done.stderr}")
     return done.stdout

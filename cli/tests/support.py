@@ -28,6 +28,7 @@ T = TypeVar("T")
 LAST_PORT = 32000  # the kernel hands out ports from 32768 on, so none below is taken by chance
 _PORTS_OF_A_WORKER = 1000
 _TIMEOUT = 120.0
+_NATIVE = {"GROUNDPLAN_RUNTIME": "native"}  # also where a Docker engine answers
 _PROGRAMS = Path(__file__).with_name("programs")
 
 
@@ -124,7 +125,7 @@ class Workspace:
             for name, value in os.environ.items()
             if not name.endswith("_PORT") and name != "GROUNDPLAN_INSTANCE"
         }
-        return {**kept, "GROUNDPLAN_ROOT": str(self.root), "COLUMNS": "200"}
+        return {**kept, **_NATIVE, "GROUNDPLAN_ROOT": str(self.root), "COLUMNS": "200"}
 
     def write(
         self,

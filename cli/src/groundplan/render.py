@@ -102,7 +102,8 @@ class PlainRenderer:
                 self._line(event.text)
             case "ready":
                 self._ready = True
-                self._line(f"ready in {event.seconds or 0:.1f} s: {event.text}")
+                in_time = "" if event.seconds is None else f"ready in {event.seconds:.1f} s: "
+                self._line(in_time + event.text)
             case "stopped":
                 self._line("Everything is stopped.")
 
@@ -201,7 +202,10 @@ class TerminalRenderer:
 
     def _finish(self, event: Event) -> None:
         self.close()
+        if event.seconds is None:
+            self._console.print(event.text)
+            return
         self._console.print(self)
         self._console.print(
-            f"\n[green]Ready in {event.seconds or 0:.1f} s[/green] [dim]({event.text})[/dim]"
+            f"\n[green]Ready in {event.seconds:.1f} s[/green] [dim]({event.text})[/dim]"
         )

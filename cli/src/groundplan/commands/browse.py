@@ -3,14 +3,14 @@
 import webbrowser
 
 from groundplan.errors import UserError
-from groundplan.model.place import find_root, instance_name, state_folder
-from groundplan.runtime.native.state import StateFile
+from groundplan.model.place import find_root, instance_name
+from groundplan.runtime import choice
 
 
 def run(name: str | None, print_only: bool) -> None:
     """Open the page of service `name`, or of the first one that has a page."""
-    state = StateFile(state_folder(find_root(), instance_name())).read()
-    if state.supervisor is None:
+    state = choice.current(find_root(), instance_name()).status()
+    if not state.is_running:
         raise UserError("Nothing is running.", hint="Start the system: ./gp up")
     pages = {
         service.name: service.url

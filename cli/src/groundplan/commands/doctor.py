@@ -4,48 +4,69 @@ import json
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from groundplan.deploy import readiness
 from groundplan.errors import UserError
 from groundplan.model.place import find_root, instance_name, settings_file
 from groundplan.model.workspace import Workspace, load
+from groundplan.runtime import choice
+from groundplan.runtime.docker.engine import find
+from groundplan.runtime.finding import Finding
 from groundplan.runtime.native import cache
 from groundplan.runtime.native.addresses import is_free
 from groundplan.runtime.native.drivers import driver_of, is_native
 from groundplan.runtime.native.requirements import Installed
-from groundplan.runtime.native.state import StateFile
 
 _NEEDED_SPACE = 3e9
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report. status: "ok", "fetch" (`up` gets it), "note" or "missing"."""
-
-    subject: str
-    status: str
-    detail: str
-
-
-def run(as_json: bool) -> int:
-    """Print the findings; 0 if `up` can work, 1 if something is missing that it can't get."""
-    findings = list(examine(load(find_root())))
+def run(as_json: bool, production: bool = False) -> int:
+    """Print the findings; 0 if `up`, or `deploy` in `production`, can work, 1 if something is missing."""
+    root = find_root()
+    findings = list(readiness.examine(root) if production else examine(load(root)))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        _print(findings)
+        _print(findings, "./gp deploy" if production else "./gp up")
     return int(any(finding.status == "missing" for finding in findings))
 
 
 def examine(workspace: Workspace) -> Iterator[Finding]:
     """Everything that decides whether `up` can work here."""
-    yield from _requirements(workspace)
-    if not StateFile(workspace.state).is_supervised():
+    with_docker, engine = _engine(workspace)
+    yield engine
+    for finding in _requirements(workspace):
+        # What the native runtime alone lacks keeps nobody from starting with Docker.
+        is_note = with_docker and finding.status == "missing"
+        yield replace(finding, status="note") if is_note else finding
+    if not _is_running(workspace):
         yield from _ports(workspace)
     yield from _folders(workspace)
+
+
+def _is_running(workspace: Workspace) -> bool:
+    try:
+        return choice.current(workspace.root, workspace.instance).status().is_running
+    except UserError:  # the engine that ran it is gone, which is told already
+        return False
+
+
+def _engine(workspace: Workspace) -> tuple[bool, Finding]:
+    """Whether `up` uses Docker, and what there is of it."""
+    subject = "Docker"
+    try:
+        engine = find()
+    except UserError as error:
+        return False, Finding(subject, "note", f"{error.what} {error.why}".strip())
+    runtime, _ = choice.choose(workspace.root, workspace.instance, None)
+    is_used = runtime.name == "docker"
+    used = "./gp up uses it" if is_used else f"./gp up uses the runtime {runtime.name}"
+    versions = f"engine {engine.version}, Compose {engine.compose_version}"
+    return is_used, Finding(subject, "ok", f"{versions}; {used}")
 
 
 def _requirements(workspace: Workspace) -> Iterator[Finding]:
@@ -129,7 +150,7 @@ def _is_writable(folder: Path) -> bool:
     return True
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(findings: list[Finding], command: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     marks = {
         "ok": "[green]✓[/]",
@@ -140,6 +161,6 @@ def _print(findings: list[Finding]) -> None:
     for finding in findings:
         console.print(f"{marks[finding.status]} {finding.subject}: [dim]{finding.detail}[/]")
     if any(finding.status == "missing" for finding in findings):
-        console.print("\n[red]Mend what is marked ✗, then type ./gp up[/]")
+        console.print(f"\n[red]Mend what is marked ✗, then type {command}[/]")
     else:
-        console.print("\n./gp up can start everything here.")
+        console.print(f"\n{command} can start everything here.")

@@ -5,8 +5,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from groundplan.model.place import find_root, instance_name, state_folder
-from groundplan.runtime.native.state import StateFile, SystemState
+from groundplan.model.place import find_root, instance_name
+from groundplan.runtime import choice
+from groundplan.runtime.state import SystemState
 
 _COLOURS = {"healthy": 32, "completed": 32, "state": 2, "off": 2}
 _OTHER_COLOUR = 33
@@ -15,7 +16,7 @@ _OTHER_COLOUR = 33
 def run(as_json: bool, as_map: bool) -> int:
     """Print the state of every service; 0 if the system is ready, 3 if it is not."""
     root = find_root()
-    state = StateFile(state_folder(root, instance_name())).read()
+    state = choice.current(root, instance_name()).status()
     if as_json:
         print(json.dumps(state.as_dict(), indent=2))
     elif as_map:
@@ -27,7 +28,7 @@ def run(as_json: bool, as_map: bool) -> int:
 
 def _print_table(state: SystemState) -> None:
     """Plain text and not rich's table, which takes longer to import than all else takes together."""
-    if state.supervisor is None:
+    if not state.is_running:
         print("Nothing is running. Type ./gp up")
         return
     rows = [("service", "state", "url", "pid", "restarts", "")]
@@ -50,7 +51,7 @@ def _print_map(root: Path, state: SystemState) -> None:
     )  # reads Compose files, which a plain status does not
     from groundplan.docs.facts import gather
 
-    if state.supervisor is None:
+    if not state.is_running:
         print("Nothing is running; this is the design. Type ./gp up")
     columns = shutil.get_terminal_size((80, 24)).columns
     lines = system_map.draw(gather(root), state, columns, _paint)

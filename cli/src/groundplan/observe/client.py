@@ -10,10 +10,11 @@ from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from groundplan.errors import UserError
-from groundplan.model.place import find_root, instance_name, state_folder
+from groundplan.model.place import find_root, instance_name
 from groundplan.model.workspace import Workspace, load
 from groundplan.observe.peers import Peers
-from groundplan.runtime.native.state import StateFile, SystemState
+from groundplan.runtime import choice
+from groundplan.runtime.state import SystemState
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """The standard variable that tells a service where to send its traces: it names the observer."""
@@ -140,8 +141,8 @@ class Observer:
 def connect() -> Observer:
     """The observer of this instance; raises UserError where none runs."""
     root, instance = find_root(), instance_name()
-    state = StateFile(state_folder(root, instance)).read()
-    if state.supervisor is None:
+    state = choice.current(root, instance).status()
+    if not state.is_running:
         raise UserError("Nothing is running.", hint="Start the system: ./gp up --detach")
     workspace = load(root, state.ports, instance)
     name = _observer_name(workspace)

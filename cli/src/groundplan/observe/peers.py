@@ -2,7 +2,7 @@
 
 from groundplan.model.workspace import Workspace
 from groundplan.runtime.native.addresses import LOOPBACK
-from groundplan.runtime.native.state import SystemState
+from groundplan.runtime.state import SystemState
 
 _LOOPBACK = {LOOPBACK, "localhost", "::1", "[::1]"}
 

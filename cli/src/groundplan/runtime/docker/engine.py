@@ -19,8 +19,8 @@ from groundplan.model.place import (
     PRODUCTION_SETTINGS,
 )
 
-MIN_ENGINE = (23, 0)
-"""The first engine that builds with BuildKit by itself."""
+MIN_ENGINE = (25, 0)
+"""The first engine that looks more often at the health of a container that starts (`start_interval`)."""
 MIN_COMPOSE = (2, 24, 4)
 """The first Compose that knows `!reset` and `!override` as the files use them."""
 _TIMEOUT = 20.0

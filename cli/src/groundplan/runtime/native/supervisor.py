@@ -26,7 +26,8 @@ from groundplan.runtime.native.drivers.base import Driver, Launch, Site
 from groundplan.runtime.native.process import Keeper, Log, ServiceProcess
 from groundplan.runtime.native.requirements import Requirement
 from groundplan.runtime.native.sockets import is_foreign
-from groundplan.runtime.native.state import ServiceState, StateFile, SystemState
+from groundplan.runtime.native.state import StateFile
+from groundplan.runtime.state import ServiceState, SystemState
 
 _START_ATTEMPTS = 3
 _MINIMUM_START_TIME = 60.0  # of a service that states no start_period
