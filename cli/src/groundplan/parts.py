@@ -64,6 +64,8 @@ class Part:
     linters: tuple[tuple[str, ...], ...]
     fixers: tuple[tuple[str, ...], ...]
     service: Service | None = None
+    is_apart: bool = False
+    """True if its tests run only when it is named."""
 
     @property
     def path(self) -> str:
@@ -93,13 +95,14 @@ def find(workspace: Workspace) -> dict[str, Part]:
         if service.context and all(part.folder != service.context for part in parts.values()):
             parts[service.name] = _service(service)
     parts["system"] = _system(workspace.root)
+    parts["docker"] = _docker(workspace.root)
     return parts
 
 
 def choose(parts: dict[str, Part], name: str | None) -> list[Part]:
-    """The part of that name, or all; raises UserError that lists them."""
+    """The part of that name, or all but those apart; raises UserError that lists them."""
     if name is None:
-        return list(parts.values())
+        return [part for part in parts.values() if not part.is_apart]
     if name not in parts:
         raise UserError(f"There is no part {name!r}.", hint=f"Parts: {', '.join(parts)}.", code=2)
     return [parts[name]]
@@ -121,12 +124,8 @@ def _service(service: Service) -> Part:
 
 def _tool(root: Path) -> Part:
     yaml = ("yamllint", "--strict", str(root))
-    shell = (
-        "shellcheck",
-        str(root / "gp"),
-        str(root / ".ci" / "run"),
-        str(root / "config/redis/start.sh"),
-    )
+    scripts = (root / "gp", root / ".ci" / "run", *sorted(root.glob("config/*/*.sh")))
+    shell = ("shellcheck", *map(str, scripts))
     return Part(
         name="cli",
         folder=root / "cli",
@@ -138,20 +137,41 @@ def _tool(root: Path) -> Part:
 
 
 def _system(root: Path) -> Part:
-    config = str(root / "cli" / "pyproject.toml")
+    config, tests = str(root / "cli" / "pyproject.toml"), root / "tests"
     style, types = ("--config", config), ("--config-file", config)
     folders = tuple(str(root / name) for name in ("tests", "bench", "docs"))
+    on_docker = str(tests / "docker")
     return Part(
         name="system",
-        folder=root / "tests",
+        folder=tests,
         requirements=(ToolEnvironment(root), CHROMIUM),
         # One after another: these tests share the running system and disturb it.
-        test=(sys.executable, "-m", "pytest", "-c", config, "-n0", str(root / "tests")),
+        test=(*_system_tests(config, tests), "--ignore", on_docker),
         linters=(
             ("ruff", "check", *style, *folders),
             ("ruff", "format", "--check", *style, *folders),
-            ("mypy", *types, str(root / "tests")),
+            # Both folders have a conftest, which are two modules of one name.
+            ("mypy", *types, "--exclude", "(^|/)docker/", str(tests)),
+            ("mypy", *types, on_docker),
             ("mypy", *types, str(root / "bench")),
         ),
         fixers=(("ruff", "check", "--fix", *style, *folders), ("ruff", "format", *style, *folders)),
     )
+
+
+def _docker(root: Path) -> Part:
+    """The tests on a Docker engine; they are linted with the system's."""
+    folder = root / "tests" / "docker"
+    return Part(
+        name="docker",
+        folder=folder,
+        requirements=(ToolEnvironment(root),),
+        test=_system_tests(str(root / "cli" / "pyproject.toml"), folder),
+        linters=(),
+        fixers=(),
+        is_apart=True,
+    )
+
+
+def _system_tests(config: str, folder: Path) -> tuple[str, ...]:
+    return (sys.executable, "-m", "pytest", "-c", config, "-n0", str(folder))

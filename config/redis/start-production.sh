@@ -1,0 +1,24 @@
+#!/bin/sh
+# Starts Redis with the users of the secrets, as hashes: `api` for the API and `admin` for operators.
+# A secret of two lines has two passwords, for the time of a rotation.
+set -eu
+
+passwords() {
+  while read -r password || [ -n "$password" ]; do
+    printf ' #%s' "$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)"
+  done <"/run/secrets/$1"
+}
+
+umask 077
+cat >/run/redis/users.acl <<USERS
+user default off resetpass resetkeys resetchannels -@all
+user api on$(passwords api-redis-password) resetchannels ~groundplan:* -@all +hello +auth +ping +client|setinfo +get +set +mget +del +expire +hset +hget +hmget +lindex +lpush +ltrim +eval +evalsha +script|load +multi +exec +discard
+user admin on$(passwords redis-password) resetkeys resetchannels -@all +auth +hello +ping +info +acl +client|list +slowlog +latency +bgsave +lastsave
+USERS
+
+exec redis-server - <<CONFIG
+include /usr/local/etc/redis/redis.conf
+aclfile /run/redis/users.acl
+protected-mode no
+dir /data
+CONFIG
