@@ -45,9 +45,21 @@ def command(
 @services_argument
 @click.option("--tools", is_flag=True, help="Start the tools too (pgAdmin and the like).")
 @click.option("--detach", "-d", is_flag=True, help="Return once everything is ready.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["docker", "native"]),
+    help="As containers or as processes; docker where an engine answers, unless $GROUNDPLAN_RUNTIME is set.",
+)
 @json_option
 @dry_run_option
-def up(services: tuple[str, ...], tools: bool, detach: bool, as_json: bool, dry_run: bool) -> None:
+def up(
+    services: tuple[str, ...],
+    tools: bool,
+    detach: bool,
+    runtime: str | None,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
     """Start the system, install what is missing, and show the logs.
 
     Starts all SERVICES, or those named and what they depend on.
@@ -56,7 +68,7 @@ def up(services: tuple[str, ...], tools: bool, detach: bool, as_json: bool, dry_
     """
     from groundplan.commands import up
 
-    up.run(list(services), tools, detach, as_json, dry_run)
+    up.run(list(services), tools, detach, as_json, dry_run, runtime)
 
 
 @command()
@@ -121,15 +133,16 @@ def open_page(service: str | None, print_only: bool) -> None:
 
 
 @command()
+@click.option("--production", is_flag=True, help="Look at what production needs instead.")
 @json_option
-def doctor(as_json: bool) -> None:
+def doctor(production: bool, as_json: bool) -> None:
     """Show what the services need on this machine, what is there, and how the rest is got.
 
     Example: ./gp doctor
     """
     from groundplan.commands import doctor
 
-    sys.exit(doctor.run(as_json))
+    sys.exit(doctor.run(as_json, production))
 
 
 @command()
@@ -161,18 +174,24 @@ def trace(trace_id: str | None, last: bool, operation: str | None, as_json: bool
     trace.run(trace_id, last, operation, as_json)
 
 
-@command(context_settings=WORDS)
+@command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--servers",
+    type=click.Choice(["native", "containers"]),
+    default="native",
+    show_default=True,
+    help="Where PostgreSQL and the like come from.",
+)
 @click.argument("part", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def test(part: str | None, arguments: tuple[str, ...]) -> None:
+def test(servers: str, part: str | None, arguments: tuple[str, ...]) -> None:
     """Run the tests of every part, or of one PART with ARGUMENTS for its test runner.
 
     Example: ./gp test api -- -k login
     """
     from groundplan.commands import test
 
-    words = arguments[1:] if arguments[:1] == ("--",) else arguments
-    sys.exit(test.run(part, list(words)))
+    sys.exit(test.run(part, list(arguments), servers))
 
 
 @command()
@@ -270,6 +289,36 @@ def docs(check: bool, as_json: bool, dry_run: bool) -> None:
 
 
 @gp.group()
+def models() -> None:
+    """Get language models into the running Ollama."""
+
+
+@command(models)
+@click.argument("name")
+@json_option
+def pull(name: str, as_json: bool) -> None:
+    """Download the model NAME into tmp/ollama.
+
+    Example: ./gp models pull llama3.2:1b
+    """
+    from groundplan.commands import models
+
+    models.pull(name, as_json)
+
+
+@command(models, name="list")
+@json_option
+def list_models(as_json: bool) -> None:
+    """Show the models that are there, and their sizes.
+
+    Example: ./gp models list
+    """
+    from groundplan.commands import models
+
+    models.show(as_json)
+
+
+@gp.group()
 def db() -> None:
     """Work with the database."""
 
@@ -307,6 +356,98 @@ def shell(arguments: tuple[str, ...]) -> None:
     from groundplan.commands import db
 
     sys.exit(db.shell(list(arguments)))
+
+
+@command()
+@services_argument
+@click.option("--no-build", is_flag=True, help="Take the images that are there.")
+@click.option("--force", is_flag=True, help="Replace what has not changed, too.")
+@json_option
+@dry_run_option
+def deploy(
+    services: tuple[str, ...], no_build: bool, force: bool, as_json: bool, dry_run: bool
+) -> None:
+    """Bring production up by Docker Compose, or what runs to the newest version.
+
+    Replicas are replaced one by one, and a new one answers before an old one ends.
+
+    Example: ./gp deploy api
+    """
+    from groundplan.commands import deploy
+
+    deploy.run(list(services), no_build, force, as_json, dry_run)
+
+
+@gp.group()
+def secrets() -> None:
+    """Make, check and rotate the secrets of production."""
+
+
+@command(secrets)
+@dry_run_option
+@json_option
+def init(dry_run: bool, as_json: bool) -> None:
+    """Write the settings and make every secret that production lacks. None that is there changes.
+
+    Example: ./gp secrets init
+    """
+    from groundplan.commands import secrets
+
+    secrets.init(dry_run, as_json)
+
+
+@command(secrets, name="check")
+@json_option
+def check_secrets(as_json: bool) -> None:
+    """Say what is missing, weak, readable by others, or about to end. Ends with 1 if anything is wrong.
+
+    Example: ./gp secrets check
+    """
+    from groundplan.commands import secrets
+
+    sys.exit(secrets.check(as_json))
+
+
+@command(secrets)
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Rotate everything that can be.")
+@click.option("--finish", is_flag=True, help="Forget old keys now, whatever they have signed.")
+@json_option
+@dry_run_option
+def rotate(
+    names: tuple[str, ...], everything: bool, finish: bool, as_json: bool, dry_run: bool
+) -> None:
+    """Change secrets while the system runs, without a failed request. Without NAMES lists what there is.
+
+    The new credential is made beside the old one, the services take it one by one, and the old one is
+    removed. A rotation that was interrupted goes on where it stopped.
+
+    Example: ./gp secrets rotate api-postgres
+    """
+    from groundplan.commands import secrets
+
+    secrets.rotate(list(names), everything, finish, as_json, dry_run)
+
+
+@gp.group()
+def images() -> None:
+    """Say which images production is made of."""
+
+
+@command(images)
+@dry_run_option
+@json_option
+def pin(dry_run: bool, as_json: bool) -> None:
+    """Pin every image of production by the digest that its registry has for it now.
+
+    Writes docker-compose.images.yml, with what services run and with what they are built from. Type it again to
+    follow the tags; nothing changes until then.
+
+    Example: ./gp images pin
+    """
+    from groundplan.commands import images
+
+    images.pin(as_json, dry_run)
 
 
 @gp.group()
