@@ -122,7 +122,7 @@ def harmful(facts: Facts) -> list[Mutation]:
     for make in (
         _ports_in_pages, _links, _pages, _sections, _commands, _generated, _markers, _volumes, _published,
         _flows, _calls, _hosts, _images, _scaling, _limits, _secrets, _contract, _yaml, _ports_taken,
-        _networks, _exceptions,
+        _networks, _exceptions, _containers, _privileges, _production_secrets, _dockerfiles,
     ):  # fmt: skip
         make(corpus)
     return _unique(corpus.found)
@@ -672,6 +672,107 @@ def _limits(corpus: Corpus) -> None:
                     "resources-fit",
                     at=at,
                 )
+
+
+# -- containers of production ---------------------------------------------------------------
+
+
+def _lines_with(corpus: Corpus, file: str, form: str) -> Iterator[tuple[int, str, re.Match[str]]]:
+    """The lines of a file that match, with their numbers."""
+    for number, line in enumerate(corpus.lines(file), 1):
+        if match := re.search(form, line):
+            yield number, line, match
+
+
+def _containers(corpus: Corpus) -> None:
+    for kind, form, new, rule in (
+        ("writable root", r"read_only: true$", "read_only: false", "container-hardened"),
+        ("capabilities kept", r"cap_drop: \[ALL\]", "cap_drop: [NET_RAW]", "container-hardened"),
+        ("capability added", r"\[NET_BIND_SERVICE\]", "[SYS_ADMIN]", "container-hardened"),
+        ("rights gained", r'"no-new-privileges:true"', '"label:user:x"', "container-hardened"),
+        ("user root", r'user: "\d+:\d+"', "user: root", "container-hardened"),
+        ("logs without end", r"max-size: \w+", "labels: x", "limits-complete"),
+        ("stays down", r"restart: unless-stopped", 'restart: "no"', "limits-complete"),
+        ("data opened", r"internal: true", "internal: false", "network-tiers"),
+    ):
+        for number, line, match in _lines_with(corpus, PRODUCTION, form):
+            changed = line.replace(match[0], new)
+            corpus.change(kind, PRODUCTION, number, changed, rule, at=("", None))
+    for file in (BASE, PRODUCTION):
+        for number, _, _ in _lines_with(corpus, file, r"^\s+pids: \d+"):
+            corpus.change(
+                "processes without end", file, number, None, "limits-complete", at=("", None)
+            )
+
+
+def _privileges(corpus: Corpus) -> None:
+    for name, service in corpus.facts.production.services.items():
+        if f"  {name}:" not in corpus.lines(PRODUCTION):
+            continue
+        first = corpus.service_line(name, PRODUCTION)
+        socket = "    volumes: [/var/run/docker.sock:/docker.sock]"
+        for kind, text in (
+            ("privileged", "    privileged: true"),
+            ("pid of the host", "    pid: host"),
+            ("socket of the engine", socket),
+        ):
+            if text != socket or not corpus.line_in(name, PRODUCTION, "    volumes:"):
+                corpus.insert(
+                    kind, PRODUCTION, first, text, "container-hardened", "scaling-feasible"
+                )
+        if service.tier == "edge" and (at := corpus.line_in(name, PRODUCTION, "networks: ")):
+            data = next(s for s in corpus.facts.production.services.values() if s.tier == "data")
+            kept = re.findall(r"[\w-]+", corpus.lines(PRODUCTION)[at - 1].partition("[")[2])
+            names = ", ".join(dict.fromkeys([*kept, *data.networks]))
+            both = f"    networks: !override [{names}]"
+            corpus.change("edge at the data", PRODUCTION, at, both, "network-tiers")
+
+
+def _production_secrets(corpus: Corpus) -> None:
+    rule = "secret-as-file"
+    for number, line, match in _lines_with(
+        corpus, PRODUCTION, r"(?<!USER)_FILE: /run/secrets/[\w-]+"
+    ):
+        wrong = line.replace(match[0], f"{match[0]}-gone")
+        corpus.change("secret not granted", PRODUCTION, number, wrong, rule)
+        plain = re.sub(r"_FILE: .*", ": ${SOME_VALUE:-x}", line)
+        corpus.change("secret as a variable", PRODUCTION, number, plain, rule)
+    for number, line, match in _lines_with(
+        corpus, PRODUCTION, r"file: \./config/production/secrets/"
+    ):
+        wrong = line.replace(match[0], "file: ./config/")
+        corpus.change(
+            "secret elsewhere", PRODUCTION, number, wrong, rule, at=(PRODUCTION, number - 1)
+        )
+    for number, _, _ in _lines_with(corpus, PRODUCTION, r"env_file: !reset \[\]"):
+        corpus.change("all settings", PRODUCTION, number, None, rule, at=("", None))
+
+
+def _dockerfiles(corpus: Corpus) -> None:
+    rule = "dockerfile-safe"
+    for file in corpus.facts.files:
+        if not re.fullmatch(r"services/[\w-]+/Dockerfile", file):
+            continue
+        users = list(_lines_with(corpus, file, r"^USER [1-9]\d*(?::\d+)?$"))
+        for number, _, _ in users[-1:]:
+            corpus.change("image of root", file, number, "USER root", rule)
+        for number, line, _ in _lines_with(corpus, file, r"^(CMD|ENTRYPOINT) \["):
+            word = line.partition(" ")[0]
+            corpus.change("command in a shell", file, number, f"{word} sleep 1", rule)
+        end = len(corpus.lines(file)) - 1
+        for kind, text in (
+            ("secret in a layer", "ARG NPM_TOKEN"),
+            ("settings in a layer", "COPY .env ./"),
+            ("download unchecked", "ADD https://example.com/x.tar /x.tar"),
+            (
+                "packages kept",
+                "RUN apt-get update && apt-get install -y --no-install-recommends jq",
+            ),
+        ):
+            corpus.insert(kind, file, end, text, rule)
+        ignored = f"{file.removesuffix('Dockerfile')}.dockerignore"
+        if ignored in corpus.facts.files:
+            corpus.add("nothing ignored", ignored, {ignored: None}, rule, (file, 1))
 
 
 # -- secrets, contracts, exceptions -----------------------------------------------------------

@@ -1,5 +1,6 @@
 """A small workspace without a mistake, to put one mistake into."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -67,6 +68,7 @@ FILES = {
             build: ./services/api
             command: [python, -m, setup, "db:5432"]
             networks: [back]
+            {_LIMITS}
 
           worker:
             build: ./services/worker
@@ -134,6 +136,16 @@ FILES = {
           web:
             ports: ["443:3000"]
           ##<</SERVICES>>
+          ##<<BACKING_SERVICES>>
+          ##<</BACKING_SERVICES>>
+        secrets:
+          ##<<SECRETS>>
+          db-password: {file: ./config/production/secrets/db-password}
+          ##<</SECRETS>>
+        volumes:
+          ##<<VOLUMES>>
+          db-data: {}
+          ##<</VOLUMES>>
     """,
     FLOWS: """
         actors: [browser]
@@ -151,6 +163,10 @@ FILES = {
           ##<<UPKEEP>>
           - {from: web, to: api, protocol: http, operation: "* /orders/*"}
           ##<</UPKEEP>>
+        production:
+          ##<<PRODUCTION>>
+          - {from: browser, to: web, protocol: https, operation: GET /*}
+          ##<</PRODUCTION>>
     """,
     "config/.env.example": """
         SECRET=<random 20>
@@ -195,9 +211,9 @@ FILES = {
 class Shop:
     """The workspace in a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, files: Mapping[str, str] = FILES) -> None:
         self.root = root
-        for file, text in FILES.items():
+        for file, text in files.items():
             self.write(file, dedent(text).lstrip("\n"))
 
     def write(self, file: str, text: str) -> None:

@@ -151,7 +151,7 @@ def test_dry_run_changes_nothing(product: Product) -> None:
         (("service", "billing", "--kind", "django"), "There is no kind 'django'"),
         (("service", "billing", "--kind", "backing"), "There is no kind 'backing'"),
         (("service", "billing", "--kind", "../react"), "There is no kind"),
-        (("service", "billing", "--kind", "static", "--port", "8000"), "Port 8000 belongs to api"),
+        (("service", "billing", "--kind", "static", "--port", "8000"), "Port 8000 belongs to"),
         (("service", "billing", "--kind", "static", "--port", "5432"), "belongs to postgres"),
         (("service", "billing", "--kind", "static", "--port", "80"), "80 can't be the port"),
         (("service", "billing", "--kind", "static", "--port", "65536"), "65536 can't be the port"),

@@ -5,10 +5,10 @@ import sys
 
 from rich.console import Console
 
-from groundplan.model.place import find_root, instance_name, state_folder
+from groundplan.model.place import find_root, instance_name
 from groundplan.model.workspace import describe
+from groundplan.runtime import choice
 from groundplan.runtime.native.drivers import is_native
-from groundplan.runtime.native.state import StateFile
 from groundplan.scaffold import adding, runner
 from groundplan.scaffold.plan import Plan
 
@@ -55,15 +55,15 @@ def _say(text: str) -> None:
 
 def is_running() -> bool:
     """True if the system runs, so that it must be started anew to see the change."""
-    return StateFile(state_folder(find_root(), instance_name())).is_supervised()
+    return choice.current(find_root(), instance_name()).status().is_running
 
 
 def _say_next(name: str) -> None:
     added = describe(find_root()).service(name)
     if not is_native(added):
         _console.print(
-            f"Added {name}. It needs Docker, which is planned: no native driver knows {added.image}. "
-            "./gp up leaves it out."
+            f"Added {name}. It needs Docker: no native driver knows {added.image}. "
+            "Where none is, ./gp up leaves it out."
         )
         return
     first = "./gp down && " if is_running() else ""

@@ -6,8 +6,8 @@ import click
 
 from groundplan.commands.add import carry_out
 from groundplan.errors import UserError
-from groundplan.model.place import find_root, instance_name, state_folder
-from groundplan.runtime.native.state import StateFile
+from groundplan.model.place import find_root, instance_name
+from groundplan.runtime import choice
 from groundplan.scaffold import runner
 from groundplan.scaffold.removing import Removal, plan_removal
 
@@ -30,7 +30,7 @@ def run(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
 
 
 def _refuse_running(name: str) -> None:
-    state = StateFile(state_folder(find_root(), instance_name())).read()
+    state = choice.current(find_root(), instance_name()).status()
     if any(service.name == name and service.pid for service in state.services):
         raise UserError(
             f"{name} runs.", why="It would go on, and write files again.", hint="Type ./gp down"

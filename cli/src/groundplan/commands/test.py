@@ -1,7 +1,8 @@
 """`gp test`: run the tests of every part on real servers.
 
 The servers are an instance of the workspace of their own: other ports, other secrets and other
-data than the system that a developer may be running, and gone afterwards.
+data than the system that a developer may be running, and gone afterwards. They are processes of this
+machine, or containers.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ from groundplan import parts as parts_module
 from groundplan.errors import UserError
 from groundplan.model.place import find_root, state_folder
 from groundplan.model.workspace import Workspace, load
-from groundplan.parts import Part, browser_environment
+from groundplan.parts import Part, ToolEnvironment, browser_environment
+from groundplan.runtime import choice
 from groundplan.runtime.native.addresses import Addresses
 from groundplan.runtime.native.drivers import is_native, source
 from groundplan.runtime.native.drivers.base import Site
@@ -43,8 +45,8 @@ class Outcome:
     seconds: float
 
 
-def run(name: str | None, arguments: list[str]) -> int:
-    """Run the tests of part `name`, or of all parts; 0 if all passed."""
+def run(name: str | None, arguments: list[str], servers: str) -> int:
+    """Run the tests of part `name`, or of all parts, on `servers`; 0 if all passed."""
     if name is None and arguments:
         raise UserError(
             "Arguments go to one part's test runner.",
@@ -54,8 +56,12 @@ def run(name: str | None, arguments: list[str]) -> int:
     os.environ["GROUNDPLAN_INSTANCE"] = INSTANCE
     workspace = load(find_root(), instance=INSTANCE)
     chosen = parts_module.choose(parts_module.find(workspace), name)
-    install({requirement for part in chosen for requirement in part.requirements})
-    with _servers(workspace, _needed_services(workspace, chosen)) as running:
+    needed = {requirement for part in chosen for requirement in part.requirements}
+    if servers == "containers":
+        _refuse_the_system(chosen)
+        needed.add(ToolEnvironment(workspace.root))
+    install(needed)
+    with _SERVERS[servers](workspace, _needed_services(workspace, chosen)) as running:
         outcomes = asyncio.run(_run_parts(running, chosen, arguments))
     _report(outcomes)
     return int(any(outcome.code for outcome in outcomes))
@@ -88,8 +94,17 @@ def _needed_services(workspace: Workspace, chosen: list[Part]) -> list[str]:
     return [name for name in needed if workspace.services[name].context is None]
 
 
+def _refuse_the_system(chosen: list[Part]) -> None:
+    if any(part.service is None for part in chosen):
+        raise UserError(
+            "Only the tests of a service take their servers from containers.",
+            hint="Name one: ./gp test api --servers containers",
+            code=2,
+        )
+
+
 @contextmanager
-def _servers(workspace: Workspace, names: list[str]) -> Iterator[Workspace]:
+def _native_servers(workspace: Workspace, names: list[str]) -> Iterator[Workspace]:
     """Run `names` while the tests run; gives the workspace with their ports."""
     if not names:
         yield workspace
@@ -107,8 +122,23 @@ def _servers(workspace: Workspace, names: list[str]) -> Iterator[Workspace]:
         _gp("down", "--volumes", "--yes")
 
 
+@contextmanager
+def _containers(workspace: Workspace, names: list[str]) -> Iterator[Workspace]:
+    """The same, in containers."""
+    from groundplan.runtime.docker import servers  # it needs the test tools
+
+    with servers.run(workspace, names) as ports:
+        yield load(workspace.root, ports, INSTANCE)
+
+
+_SERVERS = {"native": _native_servers, "containers": _containers}
+
+
 def _gp(*words: str) -> None:
-    code = subprocess.run([sys.executable, "-m", "groundplan", *words]).returncode
+    # Tests run on native servers, also where a Docker engine answers.
+    environment = {**os.environ, choice.VARIABLE: "native"}
+    command = [sys.executable, "-m", "groundplan", *words]
+    code = subprocess.run(command, env=environment).returncode
     if code:
         raise UserError("The servers for the tests could not be started or stopped.", code=code)
 

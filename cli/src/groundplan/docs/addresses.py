@@ -72,15 +72,21 @@ def _port_rows(facts: Facts, service: Service) -> Iterable[tuple[str, ...]]:
         yield (
             text(service.title),
             str(target),
-            both(
-                _number(first), _number(second) if second and second.published else _number(first)
-            ),
+            both(*_external(here, first, second)),
             text(known.protocol) if known else NONE,
             _exposed(first),
             _exposed(second),
         )
     if not targets:
         yield (text(service.title), NONE, NONE, NONE, "no", "no")
+
+
+def _external(
+    here: Service | None, first: Port | None, second: Port | None
+) -> tuple[str | None, str | None]:
+    """The external port in development and in production; the other one where one of them has none."""
+    moved = _number(second) or _number(first)
+    return (_number(first) if here else moved), moved
 
 
 def _find(service: Service | None, target: int) -> Port | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from groundplan.docs.facts import Facts
 from groundplan.docs.pictures import tier_names
 from groundplan.model.workspace import Port, Service
-from groundplan.runtime.native.state import ServiceState, SystemState
+from groundplan.runtime.state import ServiceState, SystemState
 
 _LEAST, _MOST = 24, 36
 """How wide a box may be, with its borders."""
@@ -22,7 +22,7 @@ def draw(facts: Facts, state: SystemState, columns: int, paint: Paint) -> list[s
 
     Shows the states and addresses of the running system, or what is designed where none runs.
     """
-    known = {service.name: service for service in state.services} if state.supervisor else {}
+    known = {service.name: service for service in state.services} if state.is_running else {}
     services = facts.development.services.values()
     tiers = {
         tier: [service for service in services if service.tier == tier]

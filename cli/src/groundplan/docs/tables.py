@@ -46,7 +46,8 @@ def boundaries(facts: Facts) -> str:
                 if port.published
             )
             crossing = listing(_crossing(facts, tier))
-            rows.append((text(tier), names, listing(published), crossing))
+            # One port may be published for TCP and for UDP.
+            rows.append((text(tier), names, listing(dict.fromkeys(published)), crossing))
     return table(("Tier", "Services", "Published", "Calls from other tiers"), rows)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundplan.model import env_file, short
+from groundplan.model.confinement import Confinement, confinement_of
 from groundplan.model.shapes import Place
 from groundplan.model.source import Tree
 from groundplan.model.units import duration
@@ -24,6 +25,7 @@ class Port:
     """The address of this machine that it is published on; None means all of them."""
     protocol: str = "TCP"
     """What is spoken there, for people: "HTTP", "AMQP"; from `x-groundplan.protocols`."""
+    transport: str = "tcp"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Service:
     context: Path | None
     """Folder of its source, for services that are built here."""
     command: tuple[str, ...]
+    """The whole of it, with its entrypoint."""
     environment: dict[str, str]
     ports: tuple[Port, ...]
     mounts: tuple[Mount, ...]
@@ -96,6 +99,15 @@ class Service:
     """Path of its OpenAPI document below the root."""
     is_public: bool = False
     """True if it may be reached from outside in production."""
+    entrypoint: tuple[str, ...] = ()
+    """The part of `command` that takes the place of the image's own entrypoint."""
+    dockerfile: Path | None = None
+    """What a service that is built here is built by."""
+    target: str | None = None
+    """The stage of `dockerfile` that is built; None means the last one."""
+    settings_files: tuple[Path, ...] = ()
+    """Its `env_file`."""
+    confinement: Confinement = field(default_factory=Confinement)
 
     @property
     def image_name(self) -> str:
@@ -123,10 +135,11 @@ def service_of(name: str, node: Tree, inputs: Inputs, section: str | None = None
     limits = deploy.get("resources", {}).get("limits", {})
     networks = node.get("networks") or {"default": None}
     build = node.get("build")
+    context = Path(build.get("context", place.folder)) if build else None
     return Service(
         name=name,
         image=node.get("image", ""),
-        context=Path(build.get("context", place.folder)) if build else None,
+        context=context,
         command=(*(node.get("entrypoint") or ()), *(node.get("command") or ())),
         environment=environment(node, inputs, place),
         ports=tuple(_ports(node, place)),
@@ -157,6 +170,11 @@ def service_of(name: str, node: Tree, inputs: Inputs, section: str | None = None
         is_active=_is_active(node.get("profiles", []), inputs.variables),
         contract=extension.get("contract"),
         is_public=extension.get("public", False),
+        entrypoint=tuple(node.get("entrypoint") or ()),
+        dockerfile=context / (build or {}).get("dockerfile", "Dockerfile") if context else None,
+        target=(build or {}).get("target"),
+        settings_files=tuple(Path(item["path"]) for item in node.get("env_file", [])),
+        confinement=confinement_of(node),
     )
 
 
@@ -203,13 +221,18 @@ def _ports(node: Tree, place: Place) -> Iterable[Port]:
             port.get(short.VARIABLE),
             port.get("host_ip"),
             protocol(port["target"], port["protocol"]),
+            port["protocol"],
         )
     targets = {port["target"] for port in node.get("ports", [])}
     for text in node.get("expose", []):
         numbers, _, transport = text.partition("/")
         for target in short.span(numbers, place.child("expose")):
             if target not in targets:
-                yield Port(target, protocol=protocol(target, transport or "tcp"))
+                yield Port(
+                    target,
+                    protocol=protocol(target, transport or "tcp"),
+                    transport=transport or "tcp",
+                )
 
 
 def _mount(item: Tree) -> Mount:

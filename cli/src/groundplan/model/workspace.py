@@ -61,6 +61,8 @@ class Workspace:
     services: dict[str, Service]
     volumes: dict[str, Volume] = field(default_factory=dict)
     networks: dict[str, Network] = field(default_factory=dict)
+    secrets: dict[str, Path | None] = field(default_factory=dict)
+    """Name → the file that holds it; None where it comes from elsewhere."""
     environment: str = DEVELOPMENT
     files: tuple[Path, ...] = ()
     """The Compose files that it was read from, in the order of their merge."""
@@ -139,11 +141,13 @@ def load(
     return _read(root, files, values, settings.read(settings_of_instance), instance)
 
 
-def describe(root: Path, environment: str = DEVELOPMENT) -> Workspace:
+def describe(
+    root: Path, environment: str = DEVELOPMENT, variables: Mapping[str, str] | None = None
+) -> Workspace:
     """The workspace as its files say it, whatever this machine's variables and settings are.
 
     `environment` is "development" or "production". Reads config/.env.example in place of
-    config/.env, and writes nothing.
+    config/.env, and writes nothing. `variables` go before what the files say of them.
     """
     files = [root / name for name in FILES[environment] if (root / name).exists()]
     files = files or [root / BASE_FILE]
@@ -153,7 +157,9 @@ def describe(root: Path, environment: str = DEVELOPMENT) -> Workspace:
         for file in files
         for name in _REQUIRED_VARIABLE.findall(file.read_text() if file.exists() else "")
     }
-    workspace = _read(root, files, required | shared, shared, instance_name())
+    workspace = _read(
+        root, files, required | shared | dict(variables or {}), shared, instance_name()
+    )
     return replace(workspace, environment=environment)
 
 
@@ -182,6 +188,10 @@ def _read(
         volumes={name: _volume(name, node or {}) for name, node in tree.get("volumes", {}).items()},
         networks={
             name: _network(name, node or {}) for name, node in tree.get("networks", {}).items()
+        },
+        secrets={
+            name: Path(node["file"]) if "file" in node else None
+            for name, node in tree.get("secrets", {}).items()
         },
         files=tuple(files),
         machine={

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,7 @@ def plan_removal(root: Path, name: str) -> Removal:
     taken = Taken.of(root)
     service = taken.workspaces[0].services.get(name) or taken.workspaces[-1].service(name)
     _refuse_dependents(taken, name)
-    target = _Target(root, service, _own_volumes(taken, service))
+    target = _Target(root, service, _own_volumes(taken, service), _own_secrets(taken, service))
     texts = target.without_entries()
     _refuse_calls(root, name, texts)
     page, folder = page_of(name), _own_folder(root, service, taken)
@@ -56,9 +56,12 @@ def plan_removal(root: Path, name: str) -> Removal:
 class _Target:
     """The service that goes, and how each template would have made it."""
 
-    def __init__(self, root: Path, service: Service, volumes: tuple[str, ...]) -> None:
+    def __init__(
+        self, root: Path, service: Service, volumes: tuple[str, ...], secrets: tuple[str, ...]
+    ) -> None:
         self.root = root
         self.volumes = volumes
+        self._secrets = secrets
         self._service = service
         port = service.ports[0] if service.ports else None
         mounted = [mount.target for mount in service.mounts if mount.source in volumes]
@@ -114,7 +117,11 @@ class _Target:
                 continue
             sections = markers.sections(_text(self.root, Path(name)), name)
             tree = source.read(self.root / name)
-            keys = {"services": (self._service.name,), "volumes": self.volumes}
+            keys = {
+                "services": (self._service.name,),
+                "volumes": self.volumes,
+                "secrets": self._secrets,
+            }
             for top, wanted in keys.items():
                 for key in wanted:
                     if key not in (tree.get(top) or {}):
@@ -175,13 +182,28 @@ def _refuse_calls(root: Path, name: str, texts: dict[Path, str]) -> None:
 
 def _own_volumes(taken: Taken, service: Service) -> tuple[str, ...]:
     """Named volumes that no other service mounts."""
-    mounted: dict[str, set[str]] = {}
+
+    def mounted(other: Service) -> list[str]:
+        return [mount.source for mount in other.mounts if mount.source and not mount.is_bind]
+
+    return _own(taken, service, mounted)
+
+
+def _own_secrets(taken: Taken, service: Service) -> tuple[str, ...]:
+    """Secrets that no other service gets."""
+    return _own(taken, service, lambda other: other.secrets)
+
+
+def _own(
+    taken: Taken, service: Service, used: Callable[[Service], Iterable[str]]
+) -> tuple[str, ...]:
+    """What `service` uses in some environment, and no other service in any."""
+    users: dict[str, set[str]] = {}
     for space in taken.workspaces:
         for other in space.services.values():
-            for mount in other.mounts:
-                if mount.source and not mount.is_bind:
-                    mounted.setdefault(mount.source, set()).add(other.name)
-    return tuple(sorted(name for name, users in mounted.items() if users == {service.name}))
+            for name in used(other):
+                users.setdefault(name, set()).add(other.name)
+    return tuple(sorted(name for name, found in users.items() if found == {service.name}))
 
 
 def _own_folder(root: Path, service: Service, taken: Taken) -> Path | None:

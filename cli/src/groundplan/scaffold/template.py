@@ -87,8 +87,12 @@ class Template:
                 yield Block(Path(file), section, services)
             if volumes := _below(text, "volumes"):
                 yield Block(Path(file), "VOLUMES", volumes)
-        if calls := _below(self._read("flows.yaml", names), "upkeep"):
-            yield Block(FLOWS_FILE, "UPKEEP", calls)
+            if secrets := _below(text, "secrets"):
+                yield Block(Path(file), "SECRETS", secrets)
+        flows = self._read("flows.yaml", names)
+        for key, calls_section in (("upkeep", "UPKEEP"), ("production", "PRODUCTION")):
+            if calls := _below(flows, key):
+                yield Block(FLOWS_FILE, calls_section, calls)
         if settings := self._read("env.example", names):
             yield Block(EXAMPLE_FILE, "SETTINGS", settings)
 

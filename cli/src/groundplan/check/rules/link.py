@@ -32,9 +32,11 @@ def check(facts: Facts) -> Iterator[Finding]:
             for name in _UNDEFINED.findall(piece.text):
                 yield Finding(f"The link [{name}] is defined nowhere.", page, piece.line)
     missing = list(_missing_paths(facts))
-    ignored = facts.ignored({path.text for _, path in missing}) if missing else set()
+    # A folder that is not there looks like a file to git unless its name ends with a slash.
+    names = {name for _, path in missing for name in (path.text, f"{path.text}/")}
+    ignored = facts.ignored(names) if missing else set()
     for page, path in missing:
-        if path.text not in ignored:
+        if not {path.text, f"{path.text}/"} & ignored:
             yield Finding(f"{path.text} is not there.", page, path.line)
 
 

@@ -35,7 +35,7 @@ def _of(facts: Facts, workspace: Workspace) -> Iterator[Finding]:
 
 
 def _problem(port: Port, taken: Port) -> str:
-    if (port.protocol == "UDP") != (taken.protocol == "UDP"):
+    if port.transport != taken.transport:
         return ""
     is_same_host = port.host == taken.host or bool({port.host, taken.host} & _EVERYWHERE)
     if port.published == taken.published and is_same_host:

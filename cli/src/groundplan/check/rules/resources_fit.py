@@ -19,12 +19,12 @@ _KINDS = ("cpus", "memory")
 def check(facts: Facts) -> Iterator[Finding]:
     """Yield limits that are missing or too high, in production. The model refuses unreadable ones."""
     workspace = facts.production
-    left_out = workspace.oneshots | {s.name for s in workspace.services.values() if s.is_tool}
-    services = [s for s in workspace.services.values() if s.name not in left_out]
+    services = [s for s in workspace.services.values() if not s.is_tool]
+    lasting = [s for s in services if s.name not in workspace.oneshots]
     for kind in _KINDS:
         for service in services:
             yield from _of_service(facts, service, kind)
-        yield from _sum(facts, services, kind)
+        yield from _sum(facts, lasting, kind)
 
 
 def _of_service(facts: Facts, service: Service, kind: str) -> Iterator[Finding]:

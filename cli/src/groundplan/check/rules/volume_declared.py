@@ -6,6 +6,7 @@ from pathlib import Path
 
 from groundplan.check.facts import Facts
 from groundplan.check.finding import Finding, Level
+from groundplan.model.place import PRODUCTION_FOLDER
 from groundplan.model.workspace import Mount, Service, Workspace
 
 ID = "volume-declared"
@@ -13,6 +14,9 @@ TITLE = "Mounts and declared volumes agree"
 WHY = "A misspelt volume or folder is made empty, and data seem to be lost."
 FIX = "Declare the volume under `volumes`, or mend its name; keep local state below tmp/."
 LEVEL = Level.ERROR
+
+_ELSEWHERE = ("../", "tmp/", f"{PRODUCTION_FOLDER.as_posix()}/")
+"""Outside, made on the first start, or written by `gp secrets init`."""
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -40,7 +44,7 @@ def _problem(facts: Facts, mount: Mount) -> str:
     if mount.source is None or not mount.is_bind:
         return ""
     path = facts.relative(Path(mount.source))
-    is_ours = not path.startswith("../") and not path.startswith("tmp/")
+    is_ours = not path.startswith(_ELSEWHERE)
     return f"{path}, which is not there" if is_ours and not Path(mount.source).exists() else ""
 
 
