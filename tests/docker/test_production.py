@@ -492,3 +492,18 @@ def lost(production: Production, load: Load, token: str) -> set[str]:
         answer = client.get("/roles")
     assert load.acknowledged
     return load.acknowledged - {role["name"] for role in answer.json()["items"]}
+
+
+def test_commands_look_at_production(production: Production) -> None:
+    """Status and logs tell of production when asked, and of nothing of it when not."""
+    state = json.loads(production.gp("status", "--production", "--json").stdout)
+    assert state["ready"]
+    found = {service["name"]: service for service in state["services"]}
+    assert found.keys() == production.workspace.services.keys()
+    assert found["load-balancer"]["ports"]["443"] == production.https_port
+    logs = production.gp("logs", "gateway", "--production", "--lines", "5")
+    assert logs.returncode == 0, logs.stderr
+    assert logs.stdout.startswith("gateway")
+    would = production.gp("down", "--production", "--volumes", "--dry-run").stderr
+    assert "postgres-data" in would
+    assert not json.loads(production.gp("status", "--json").stdout)["ready"]

@@ -20,6 +20,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Say what would be done, and do nothing."
 )
+production_option = click.option(
+    "--production", is_flag=True, help="Production on this machine, which ./gp deploy starts."
+)
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
@@ -73,29 +76,33 @@ def up(
 
 @command()
 @click.option("--volumes", is_flag=True, help="Delete all data too.")
+@production_option
 @yes_option
 @dry_run_option
-def down(volumes: bool, yes: bool, dry_run: bool) -> None:
+def down(volumes: bool, production: bool, yes: bool, dry_run: bool) -> None:
     """Stop the system. Data are kept.
 
     Example: ./gp down
     """
     from groundplan.commands import down
 
-    down.run(volumes, yes, dry_run)
+    down.run(volumes, yes, dry_run, production)
 
 
 @command()
 @json_option
 @click.option("--map", "as_map", is_flag=True, help="Draw the services as boxes, tier by tier.")
-def status(as_json: bool, as_map: bool) -> None:
+@production_option
+def status(as_json: bool, as_map: bool, production: bool) -> None:
     """Show the state and the URL of each service. Ends with 0 if all are ready, else with 3.
 
     Example: ./gp status --json
     """
     from groundplan.commands import status
 
-    sys.exit(status.run(as_json, as_map))
+    if as_map and production:
+        raise click.UsageError("--map draws development only.")
+    sys.exit(status.run(as_json, as_map, production))
 
 
 @command()
@@ -109,14 +116,15 @@ def status(as_json: bool, as_map: bool) -> None:
     show_default=True,
     help="Lines of each.",
 )
-def logs(services: tuple[str, ...], follow: bool, lines: int) -> None:
+@production_option
+def logs(services: tuple[str, ...], follow: bool, lines: int, production: bool) -> None:
     """Show what the services wrote, in one view.
 
     Example: ./gp logs api worker --follow
     """
     from groundplan.commands import logs
 
-    logs.run(list(services), follow, lines)
+    logs.run(list(services), follow, lines, production)
 
 
 @command(name="open")

@@ -8,9 +8,9 @@ from groundplan.model.place import find_root, instance_name
 from groundplan.runtime import choice
 
 
-def run(volumes: bool, yes: bool, dry_run: bool) -> None:
+def run(volumes: bool, yes: bool, dry_run: bool, is_production: bool) -> None:
     """Stop every service; with `volumes` delete their data too, after asking."""
-    runtime = choice.current(find_root(), instance_name())
+    runtime = choice.current(find_root(), instance_name(), is_production)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     data = ", ".join(runtime.data()) if volumes else ""
     if dry_run:

@@ -2,19 +2,19 @@
 
 from rich.console import Console
 
-from groundplan.model.place import find_root, instance_name
-from groundplan.model.workspace import load
+from groundplan.model.place import PRODUCTION, find_root, instance_name
+from groundplan.model.workspace import describe, load
 from groundplan.render import log_line
 from groundplan.runtime import choice
 
 
-def run(names: list[str], follow: bool, lines: int) -> None:
+def run(names: list[str], follow: bool, lines: int, is_production: bool) -> None:
     """Print the last `lines` of each service's log in one merged view, and go on if `follow`."""
     root, instance = find_root(), instance_name()
-    workspace = load(root, instance=instance)
+    workspace = describe(root, PRODUCTION) if is_production else load(root, instance=instance)
     for name in names:
         workspace.service(name)
     chosen = names or list(workspace.services)
     console = Console(highlight=False, soft_wrap=True)
-    for line in choice.current(root, instance).logs(chosen, follow, lines):
+    for line in choice.current(root, instance, is_production).logs(chosen, follow, lines):
         console.print(log_line(line.service, line.text, chosen))

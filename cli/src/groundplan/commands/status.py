@@ -13,23 +13,23 @@ _COLOURS = {"healthy": 32, "completed": 32, "state": 2, "off": 2}
 _OTHER_COLOUR = 33
 
 
-def run(as_json: bool, as_map: bool) -> int:
+def run(as_json: bool, as_map: bool, is_production: bool) -> int:
     """Print the state of every service; 0 if the system is ready, 3 if it is not."""
     root = find_root()
-    state = choice.current(root, instance_name()).status()
+    state = choice.current(root, instance_name(), is_production).status()
     if as_json:
         print(json.dumps(state.as_dict(), indent=2))
     elif as_map:
         _print_map(root, state)
     else:
-        _print_table(state)
+        _print_table(state, "./gp deploy" if is_production else "./gp up")
     return 0 if state.ready else 3
 
 
-def _print_table(state: SystemState) -> None:
+def _print_table(state: SystemState, start: str) -> None:
     """Plain text and not rich's table, which takes longer to import than all else takes together."""
     if not state.is_running:
-        print("Nothing is running. Type ./gp up")
+        print(f"Nothing is running. Type {start}")
         return
     rows = [("service", "state", "url", "pid", "restarts", "")]
     for service in state.services:

@@ -47,8 +47,12 @@ def choose(root: Path, instance: str, wanted: str | None) -> tuple[Runtime, str]
     return (_docker(root, instance), "") if wanted else _by_engine(root, instance)
 
 
-def current(root: Path, instance: str) -> Runtime:
+def current(root: Path, instance: str, is_production: bool = False) -> Runtime:
     """The runtime that runs; where none does, the one that ran last."""
+    if is_production:
+        from groundplan.deploy.production import ProductionRuntime
+
+        return ProductionRuntime(root)
     wanted = _from_environment()
     if running := _running(root, instance, wanted):
         return running

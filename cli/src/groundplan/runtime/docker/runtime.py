@@ -15,7 +15,7 @@ from groundplan.runtime.docker import containers, engine, logs, project
 from groundplan.runtime.docker.containers import Container
 from groundplan.runtime.docker.engine import Project
 from groundplan.runtime.docker.start import Start
-from groundplan.runtime.events import Emit, Event, State
+from groundplan.runtime.events import READY_STATES, Emit, Event, State
 from groundplan.runtime.protocol import Line, Plan, Step
 from groundplan.runtime.state import ServiceState, SystemState
 
@@ -65,9 +65,12 @@ class DockerRuntime:
         known = memory.recall(self._root, self._instance).get("project")
         return project.name_of(self._root, known, default)
 
+    def _workspace(self) -> Workspace:
+        return load(self._root, instance=self._instance)
+
     def _project(self) -> Project:
         """The project as it is, with the variables of what runs."""
-        workspace = load(self._root, instance=self._instance)
+        workspace = self._workspace()
         name = self._project_name(workspace.name)
         found = containers.of_project(name)
         return Project(self._root, name, variables=project.ports_of(workspace, found))
@@ -114,10 +117,12 @@ class DockerRuntime:
         found = self._containers()
         if not found:
             return SystemState(runtime=self.name)
-        workspace = load(self._root, instance=self._instance)
-        first = {container.service: container for container in reversed(found)}
+        workspace = self._workspace()
+        # Of several replicas, one that is not well stands for all.
+        found.sort(key=lambda container: container.state in READY_STATES)
+        shown = {container.service: container for container in reversed(found)}
         services = [
-            _service_state(service, first.get(service.name), service.name in workspace.oneshots)
+            _service_state(service, shown.get(service.name), service.name in workspace.oneshots)
             for service in workspace.services.values()
         ]
         return SystemState(
