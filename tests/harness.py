@@ -109,3 +109,22 @@ def await_job(client: httpx2.Client, job_id: str, seconds: float = 60) -> dict[s
         return found if found["status"] in FINAL else None
 
     return wait_for(look, seconds, "the end of the export") or {}
+
+
+@contextmanager
+def edited(file: Path, old: str, new: str) -> Iterator[None]:
+    """`file` with `old` replaced by `new`, and afterwards as it was."""
+    before = file.read_bytes()
+    assert old.encode() in before
+    file.write_bytes(before.replace(old.encode(), new.encode(), 1))
+    try:
+        yield
+    finally:
+        file.write_bytes(before)
+
+
+def assert_live(look: Callable[[], bool], what: str, allowance: float = 1.0) -> None:
+    """`look` becomes true in 2 s; `allowance` is what a busy machine may add. Says how long it took."""
+    began = time.monotonic()
+    wait_for(look, 2.0 + allowance, what)
+    print(f"{what}: {time.monotonic() - began:.2f} s")

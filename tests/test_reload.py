@@ -1,36 +1,8 @@
 """Hot reload: a saved edit is live within two seconds."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import httpx2
 
-from harness import ROOT, System, wait_for
-
-LIMIT = 2.0
-# What this noisy machine may add before the test, not the promise, is at fault.
-ALLOWANCE = 1.0
-
-
-@contextmanager
-def edited(file: Path, old: str, new: str) -> Iterator[None]:
-    """`file` with `old` replaced by `new`, and afterwards as it was."""
-    before = file.read_bytes()
-    assert old.encode() in before
-    file.write_bytes(before.replace(old.encode(), new.encode(), 1))
-    try:
-        yield
-    finally:
-        file.write_bytes(before)
-
-
-def assert_live(look: Callable[[], bool], what: str) -> None:
-    """`look` becomes true in time; says how long it took."""
-    began = time.monotonic()
-    wait_for(look, LIMIT + ALLOWANCE, what)
-    print(f"{what}: {time.monotonic() - began:.2f} s")
+from harness import ROOT, System, assert_live, edited, wait_for
 
 
 def test_an_edit_of_the_api_is_live(system: System) -> None:
