@@ -120,8 +120,9 @@ def _node(service: Service) -> Node:
 
 
 def _published(service: Service) -> Node:
-    published = tuple(f"{port(item)}, published" for item in service.ports if item.published)
-    return Node(service.name, service.title, published or ("not published",))
+    published = (f"{port(item)}, published" for item in service.ports if item.published)
+    # One port may be published for TCP and for UDP.
+    return Node(service.name, service.title, tuple(dict.fromkeys(published)) or ("not published",))
 
 
 def _growing(service: Service) -> Node:
