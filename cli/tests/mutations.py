@@ -13,6 +13,7 @@ from typing import TypeVar
 from groundplan.check import documents
 from groundplan.check.facts import Facts
 from groundplan.check.rules.service_documented import page_of, service_of
+from groundplan.model.reach import shares_network
 from groundplan.model.workspace import Service
 
 BASE = "docker-compose.yml"
@@ -164,7 +165,8 @@ def _ports_in_pages(corpus: Corpus) -> None:
                     corpus.change("port in a page", page, number, changed, "port-documented")
         if not (name := service_of(page)):
             continue
-        ports = {p.target for p in corpus.facts.development.services[name].ports}
+        services = {**corpus.facts.production.services, **corpus.facts.development.services}
+        ports = {p.target for p in services[name].ports}
         for row in documents.rows(corpus.facts, page):
             for header, cell in row.cells.items():
                 match = re.search(r"\d{2,5}", cell)
@@ -386,14 +388,14 @@ def _published(corpus: Corpus) -> None:
                 first,
                 tool,
                 "public-only",
-                "marker",
+                *("marker", "container-hardened", "limits-complete"),
                 at=(PRODUCTION, None),
             )
-    for name in ("frontend", "api"):
-        if stated := corpus.line_in(name, BASE, "public: true"):
+    for name in corpus.facts.production.services:
+        if stated := corpus.line_in(name, PRODUCTION, "public: true"):
             corpus.change(
                 "not public any more",
-                BASE,
+                PRODUCTION,
                 stated,
                 None,
                 "public-only",
@@ -559,8 +561,16 @@ def _calls(corpus: Corpus) -> None:
                 and (service.name, other.name) not in declared
             ):
                 entry = f"      EXTRA_ADDRESS: {other.name}:{other.ports[0].target}"
+                reached = shares_network(service, other)
+                is_there = reached and other.name in facts.development.services
+                apart = () if is_there else ("host-reachable",)
                 corpus.insert(
-                    "undeclared call in the environment", BASE, number, entry, "flow-declared"
+                    "undeclared call in the environment",
+                    BASE,
+                    number,
+                    entry,
+                    "flow-declared",
+                    *apart,
                 )
 
 
@@ -638,15 +648,19 @@ def _scaling(corpus: Corpus) -> None:
             "volume-declared",
             at=(BASE, None),
         )
-        number = corpus.line_in(service.name, BASE, "networks: [")
+        number = corpus.line_in(service.name, PRODUCTION, "networks: !override [")
         if number:
-            fixed = "    networks: {app-network: {ipv4_address: 172.20.0.77}}"
-            corpus.change("fixed address", BASE, number, fixed, "scaling-feasible", at=(BASE, None))
+            network = service.networks[0]
+            others = "".join(f", {other}: {{}}" for other in service.networks[1:])
+            fixed = f"    networks: !override {{{network}: {{ipv4_address: 172.29.20.77}}{others}}}"
+            at = (PRODUCTION, None)
+            corpus.change("fixed address", PRODUCTION, number, fixed, "scaling-feasible", at=at)
 
 
 def _scaled(corpus: Corpus) -> Iterator[Service]:
     for service in corpus.facts.production.services.values():
-        if (service.scaling or "").startswith("horizontal") and service.tier != "data":
+        grows = (service.scaling or "").startswith("horizontal") and service.tier != "data"
+        if grows and service.name in corpus.facts.development.services:
             yield service
 
 
@@ -657,7 +671,14 @@ def _limits(corpus: Corpus) -> None:
                 line = corpus.lines(BASE)[number - 1]
                 at = (BASE, None)
                 corpus.change(
-                    "limit lost", BASE, number, None, "resources-fit", "compose-valid", at=at
+                    "limit lost",
+                    BASE,
+                    number,
+                    None,
+                    "resources-fit",
+                    "compose-valid",
+                    # The production file states the other limits of the service.
+                    at=(PRODUCTION, None),
                 )
                 head = line.partition(":")[0]
                 corpus.change(
@@ -808,7 +829,7 @@ def _secrets(corpus: Corpus) -> None:
                 f"secret: {what}", file, end, f"{comment}{text}", "secret-tracked", "host-reachable"
             )
     for number, line in enumerate(corpus.lines(".gitignore"), 1):
-        if re.search(r"\.env\b", line) and not line.startswith(("#", "!")):
+        if line.startswith("config/"):
             corpus.change(
                 "settings not ignored",
                 ".gitignore",

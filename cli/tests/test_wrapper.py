@@ -67,7 +67,7 @@ def test_wrapper_works_from_everywhere(gp: Path, workspace: Workspace, tmp_path:
     absolute.symlink_to(relative)
     for name in (gp, relative, absolute):
         for folder in (Path("/"), tmp_path, workspace.app):
-            code, out, errors = run(name, "up", "--dry-run", cwd=folder)
+            code, out, errors = run(name, "up", "--dry-run", "--runtime", "native", cwd=folder)
             assert (code, out) == (0, "web\n"), errors
     assert workspace.settings.exists()
 
@@ -132,7 +132,7 @@ def test_environment_is_made_anew_once_per_lock_file(gp: Path, workspace: Worksp
     errors = "".join(error for _, error in outputs)
     assert [out for out, _ in outputs] == ["0.1.0\n", "0.1.0\n"], errors
     assert errors.count("Making the tool's environment in .venv") == 1
-    assert run(gp, "up", "--dry-run") == (
+    assert run(gp, "up", "--dry-run", "--runtime", "native") == (
         0,
         "web\n",
         "Wrote config/.env with new random secrets. Git ignores it.\n",

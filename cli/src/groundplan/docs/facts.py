@@ -49,11 +49,11 @@ class Facts:
 
     def calls(self, workspace: Workspace) -> tuple[tuple[str, str, str], ...]:
         """Each caller, callee and protocol that is declared and can be in `workspace`, once."""
-        calls = self.flows.calls_in(workspace.environment)
+        known = {*workspace.services, *self.flows.actors}
         found = (
             (call.caller, call.callee, call.protocol)
-            for call in calls
-            if can_call(workspace, call.caller, call.callee)
+            for call in self.flows.calls_in(workspace.environment)
+            if call.caller in known and can_call(workspace, call.caller, call.callee)
         )
         return tuple(dict.fromkeys(found))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from groundplan.check.facts import Facts
 from groundplan.check.finding import Finding, Level
+from groundplan.model.place import PRODUCTION_FOLDER, PRODUCTION_SETTINGS, SECRETS_FOLDER
 
 ID = "secret-tracked"
 TITLE = "No secret in git"
@@ -58,7 +59,13 @@ _IN_URL = re.compile(r"\w+://[^\s/:@\"'<>{}$]+:(?P<value>[^\s/:@\"'<>{}$]{8,})@"
 _FILES = re.compile(
     r"(?:^|/)(?:\.env(?:\.(?!.*example)[\w.]+)?|id_(?:rsa|ed25519)|[\w.-]+\.(?:pem|p12|pfx|keystore))$"
 )
-_PRIVATE = ("config/.env", "config/.env.mcp.credentials")
+_FOLDERS = tuple(
+    f"{(PRODUCTION_FOLDER / name).as_posix()}/" for name in (SECRETS_FOLDER.name, "certificates")
+)
+_PRIVATE = (
+    *("config/.env", "config/.env.mcp.credentials", PRODUCTION_SETTINGS.as_posix()),
+    *(f"{folder}any" for folder in _FOLDERS),
+)
 _SKIPPED = re.compile(r"\.lock$|package-lock\.json$|\.svg$")
 _LONGEST_LINE = 2000
 _BITS_OF_RANDOM_TEXT = 3.0
@@ -67,7 +74,8 @@ _BITS_OF_RANDOM_TEXT = 3.0
 def check(facts: Facts) -> Iterator[Finding]:
     """Yield files that hold secrets by their name, and lines that hold something like one."""
     for file in facts.files:
-        if _FILES.search(file) and "tests" not in file.split("/"):
+        is_secret = _FILES.search(file) and "tests" not in file.split("/")
+        if is_secret or file.startswith(_FOLDERS):
             fix = "Take it out of git: git rm --cached, and a line in .gitignore."
             yield Finding("Files of this name hold secrets.", file, fix=fix)
         elif not _SKIPPED.search(file):
