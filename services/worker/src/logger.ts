@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino';
+import { pino, stdSerializers, type Logger } from 'pino';
 
 export type { Logger };
 
@@ -8,7 +8,15 @@ export function createLogger(level: string): Logger {
     level,
     messageKey: 'event',
     base: { service: 'worker' },
+    serializers: { err: fieldsOf },
     formatters: { level: (label) => ({ level: label }) },
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
   });
+}
+
+/** What an error says, and no more: libraries hang whole clients on theirs, with keys of their sessions. */
+export function fieldsOf(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { type, message, stack, code } = stdSerializers.err(error);
+  return { type, message, code: code as unknown, stack };
 }
