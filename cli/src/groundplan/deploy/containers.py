@@ -40,6 +40,8 @@ def wait(project: Project, ids: Collection[str], timeout: float, to_end: bool = 
     """
     wanted = State.STOPPED if to_end else State.HEALTHY
     lost = {State.FAILED, State.UNHEALTHY, State.STOPPED} - {wanted}
+    if to_end:
+        lost.remove(State.UNHEALTHY)  # its image may have the health check of a server
     deadline = time.monotonic() + timeout
     while True:
         there = [it for it in of(project) if it.id in ids]
