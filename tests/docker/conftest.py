@@ -11,13 +11,8 @@ from harness import new_user
 from load import Load
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that share a system run in one process; skip all, saying why, where no engine answers."""
-    for item in items:
-        shares = "production" in getattr(item, "fixturenames", ())
-        group = "production" if shares else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Skip everything, saying why, where no engine answers."""
     try:
         find()
     except UserError as error:

@@ -319,6 +319,7 @@ def test_labels_take_the_revision(checkout: Path, images: dict[str, Image]) -> N
         docker("image", "rm", f"groundplan/api:{version}")
 
 
+@pytest.mark.long
 def test_same_inputs_give_the_same_layers(
     checkout: Path, images: dict[str, Image], tmp_path: Path
 ) -> None:

@@ -146,7 +146,7 @@ def _system(root: Path) -> Part:
         folder=tests,
         requirements=(ToolEnvironment(root), CHROMIUM),
         # One after another: these tests share the running system and disturb it.
-        test=(*_system_tests(config, tests), "-n0", "--ignore", on_docker),
+        test=(*_system_tests(config, tests), "--ignore", on_docker),
         linters=(
             ("ruff", "check", *style, *folders),
             ("ruff", "format", "--check", *style, *folders),
@@ -166,11 +166,7 @@ def _docker(root: Path) -> Part:
         name="docker",
         folder=folder,
         requirements=(ToolEnvironment(root),),
-        # Two at a time, each with a system of its own: they wait for containers most of the time.
-        test=(
-            *_system_tests(str(root / "cli" / "pyproject.toml"), folder),
-            *("-n2", "--dist", "loadgroup"),
-        ),
+        test=_system_tests(str(root / "cli" / "pyproject.toml"), folder),
         linters=(),
         fixers=(),
         is_apart=True,
@@ -178,4 +174,4 @@ def _docker(root: Path) -> Part:
 
 
 def _system_tests(config: str, folder: Path) -> tuple[str, ...]:
-    return (sys.executable, "-m", "pytest", "-c", config, str(folder))
+    return (sys.executable, "-m", "pytest", "-c", config, "-n0", str(folder))
