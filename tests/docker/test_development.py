@@ -12,7 +12,7 @@ from engine import copy_workspace, docker
 from harness import assert_live, await_job, edited, start_export, wait_for
 
 # What this noisy machine may add before the test, not the promise, is at fault.
-ALLOWANCE = 2.0
+ALLOWANCE = 6.0
 
 
 @pytest.fixture(scope="module")
