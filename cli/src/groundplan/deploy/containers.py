@@ -12,7 +12,6 @@ from groundplan.runtime.events import State
 
 _POLL = 0.3
 _MOST_RESTARTS = 3
-_LIVE = (State.HEALTHY, State.STARTING, State.UNHEALTHY)
 
 
 def of(project: Project, *services: str) -> list[Container]:
@@ -24,7 +23,7 @@ def of(project: Project, *services: str) -> list[Container]:
 
 def is_live(container: Container) -> bool:
     """True while its process lives."""
-    return container.state in _LIVE
+    return container.state in containers.LIVE
 
 
 def has_volumes(project: Project) -> bool:
@@ -38,19 +37,18 @@ def wait(project: Project, ids: Collection[str], timeout: float, to_end: bool = 
 
     Raises UserError with the last lines of one that is lost, or not there after `timeout` seconds.
     """
-    wanted = State.STOPPED if to_end else State.HEALTHY
-    lost = {State.FAILED, State.UNHEALTHY, State.STOPPED} - {wanted}
-    if to_end:
-        lost.remove(State.UNHEALTHY)  # its image may have the health check of a server
+    wanted = State.COMPLETED if to_end else State.HEALTHY
+    lost = {State.FAILED, State.UNHEALTHY, State.STOPPED}
     deadline = time.monotonic() + timeout
     while True:
         there = [it for it in of(project) if it.id in ids]
-        waiting = [it for it in there if it.state != wanted]
+        states = [(it, it.state_if(is_oneshot=to_end)) for it in there]
+        waiting = [(it, state) for it, state in states if state != wanted]
         if not waiting and len(there) == len(ids):
             return
         is_late = time.monotonic() > deadline
-        for container in waiting:
-            if is_late or container.state in lost or container.restarts >= _MOST_RESTARTS:
+        for container, state in waiting:
+            if is_late or state in lost or container.restarts >= _MOST_RESTARTS:
                 raise _failure(container, timeout if is_late else None)
         time.sleep(_POLL)
 

@@ -14,6 +14,8 @@ class Permission(StrEnum):
     EXPORT_CREATE = "export:create"
     JOB_READ = "job:read"
     JOB_READ_ALL = "job:read_all"
+    JOB_MANAGE = "job:manage"
+    AUDIT_READ = "audit:read"
 
 
 DESCRIPTIONS = {
@@ -24,6 +26,8 @@ DESCRIPTIONS = {
     Permission.EXPORT_CREATE: "Start, cancel and retry exports",
     Permission.JOB_READ: "See and download one's own jobs",
     Permission.JOB_READ_ALL: "See everybody's jobs",
+    Permission.JOB_MANAGE: "Replay and discard everybody's failed jobs",
+    Permission.AUDIT_READ: "See the audit log",
 }
 
 ADMIN = "admin"

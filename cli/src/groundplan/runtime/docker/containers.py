@@ -13,6 +13,7 @@ from groundplan.runtime.events import State
 
 LABEL = "com.docker.compose"
 PROJECT = f"{LABEL}.project"
+LIVE = (State.HEALTHY, State.STARTING, State.UNHEALTHY)
 _LOOPBACK = ("127.0.0.1", "0.0.0.0", "")  # noqa: S104 - read here, not listened on
 
 
@@ -40,6 +41,17 @@ class Container:
     """Its published ports, with the port of this machine."""
     addresses: tuple[str, ...]
     """Its addresses in its networks."""
+
+    def state_if(self, *, is_oneshot: bool) -> State:
+        """Its state, where it is known whether it is one that ends.
+
+        One that ends is never healthy or ill: its image may have the health check of a server.
+        """
+        if not is_oneshot:
+            return self.state
+        if self.state == State.STOPPED:
+            return State.COMPLETED
+        return State.STARTING if self.state in LIVE else self.state
 
 
 def listed(*filters: str) -> list[Container]:

@@ -215,12 +215,9 @@ def _make_folder(folder: Path) -> None:
 def _service_state(service: Service, container: Container | None, is_oneshot: bool) -> ServiceState:
     if container is None:
         return ServiceState(service.name, State.OFF, is_tool=service.is_tool)
-    state = container.state
-    if state == State.STOPPED and is_oneshot:
-        state = State.COMPLETED
     return ServiceState(
         service.name,
-        state,
+        container.state_if(is_oneshot=is_oneshot),
         url=_url(service, container) if container.pid else None,
         pid=container.pid,
         restarts=container.restarts,

@@ -208,11 +208,7 @@ class Start:
             raise _failure(container)
 
     def _show(self, container: Container) -> None:
-        state = container.state
-        if container.service in self._workspace.oneshots:
-            # The image of one that ends may have the health check of a server.
-            ends = {State.STOPPED: State.COMPLETED, State.UNHEALTHY: State.STARTING}
-            state = ends.get(state, state)
+        state = container.state_if(is_oneshot=container.service in self._workspace.oneshots)
         seconds = time.time() - container.started if state in READY_STATES else None
         if state == State.HEALTHY and not container.is_checked and (seconds or 0) < _SETTLED_AFTER:
             state, seconds = State.STARTING, None
