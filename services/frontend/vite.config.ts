@@ -18,6 +18,8 @@ export default defineConfig({
   test: {
     restoreMocks: true,
     silent: 'passed-only',
+    // A busy machine takes long to build, and to load what is loaded lazily.
+    testTimeout: 60_000,
     projects: [
       {
         extends: true,

@@ -4,6 +4,7 @@ import { http, HttpResponse } from 'msw/http';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { session } from '@/lib/session';
 import { admin, tokens, viewer } from '@/test/data';
+import { withLocks } from '@/test/locks';
 import { api, problem, server } from '@/test/server';
 import { App } from './app';
 import { router } from './router';
@@ -29,6 +30,11 @@ async function open(path: string) {
   await session.restore();
 }
 
+async function signOut() {
+  await userEvent.click(await screen.findByRole('button', { name: 'Admin' }));
+  await userEvent.click(screen.getByRole('button', { name: 'Sign out' }));
+}
+
 describe('the page as a whole', () => {
   beforeEach(() => session.end('asked'));
 
@@ -51,7 +57,7 @@ describe('the page as a whole', () => {
     serve(admin);
     await open('/users');
     await screen.findByRole('heading', { name: 'Users' });
-    await userEvent.click(screen.getByRole('button', { name: 'Sign out' }));
+    await signOut();
     expect(await screen.findByText('You are signed out.')).toBeVisible();
   });
 
@@ -59,9 +65,18 @@ describe('the page as a whole', () => {
     serve(admin);
     server.use(http.post(api('/auth/logout'), () => HttpResponse.error()));
     await open('/users');
-    await userEvent.click(await screen.findByRole('button', { name: 'Sign out' }));
+    await signOut();
     expect(await screen.findByRole('alert')).toHaveTextContent('can’t be reached');
     expect(session.accessToken).not.toBeNull();
+  });
+
+  test('one can sign out after the access token has expired', async () => {
+    withLocks();
+    serve(admin);
+    server.use(http.post(api('/auth/logout'), () => problem(401, '', ''), { once: true }));
+    await open('/users');
+    await signOut();
+    expect(await screen.findByText('You are signed out.')).toBeVisible();
   });
 
   test('a page that one may not see says which permission is missing', async () => {
@@ -84,5 +99,43 @@ describe('the page as a whole', () => {
     await open('/users');
     await userEvent.click(await screen.findByRole('button', { name: 'Try again' }));
     expect(await screen.findByRole('heading', { name: 'Users' })).toBeVisible();
+  });
+
+  test('the token of a mailed link leaves the address bar, whoever is signed in', async () => {
+    serve(admin);
+    server.use(
+      http.post(api('/auth/password-reset/confirm'), () => new HttpResponse(null, { status: 204 })),
+    );
+    await open('/set-password#token=abc&invited=1');
+    expect(await screen.findByRole('heading', { name: 'Welcome' })).toBeVisible();
+    expect(router.history.location.href).toBe('/set-password');
+    await userEvent.type(screen.getByLabelText('New password'), 'a-much-better-one');
+    await userEvent.type(screen.getByLabelText('Repeat new password'), 'a-much-better-one');
+    await userEvent.click(screen.getByRole('button', { name: 'Set password' }));
+    expect(await screen.findByText('The new password is set. Sign in with it.')).toBeVisible();
+  });
+
+  test('one’s own menu opens, leads to the account, and closes', async () => {
+    serve(admin);
+    server.use(http.get(api('/auth/sessions'), () => HttpResponse.json({ items: [] })));
+    await open('/users');
+    const menu = await screen.findByRole('button', { name: 'Admin' });
+    await userEvent.click(menu);
+    await userEvent.keyboard('{Escape}');
+    expect(screen.queryByRole('link', { name: 'Your account' })).not.toBeInTheDocument();
+    expect(menu).toHaveFocus();
+    await userEvent.click(menu);
+    await userEvent.click(screen.getByRole('link', { name: 'Your account' }));
+    expect(await screen.findByRole('heading', { name: 'Your account' })).toBeVisible();
+    expect(screen.queryByRole('link', { name: 'Your account' })).not.toBeInTheDocument();
+  });
+
+  test.each([
+    ['/audit', 'audit:read'],
+    ['/exports/failed', 'job:manage'],
+  ])('%s is for those with the permission', async (path, permission) => {
+    serve(viewer);
+    await open(path);
+    expect(await screen.findByRole('alert')).toHaveTextContent(permission);
   });
 });

@@ -9,6 +9,7 @@ import * as z from 'zod/mini';
 import type { Me, Permission } from '@/client';
 import { Loading } from '@/components/page';
 import { userSearch } from '@/features/users/search';
+import { takeMailLink } from '@/lib/mail-link';
 import { MissingPermission } from '@/lib/problem';
 import { session } from '@/lib/session';
 import { AppError, NotFound, RouteError } from './error-pages';
@@ -28,6 +29,29 @@ const signIn = createRoute({
   component: lazyRouteComponent(
     () => import('@/features/auth/components/sign-in-page'),
     'SignInPage',
+  ),
+});
+
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/forgot-password',
+  component: lazyRouteComponent(
+    () => import('@/features/auth/components/forgot-password-page'),
+    'ForgotPasswordPage',
+  ),
+});
+
+/** Where links in mails lead, whoever is signed in here. */
+const setPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/set-password',
+  beforeLoad: ({ location }) => {
+    // The address would stay in the browser's history: it loses the token before anything else happens.
+    if (takeMailLink(location.hash)) redirect({ to: '/set-password', replace: true, throw: true });
+  },
+  component: lazyRouteComponent(
+    () => import('@/features/auth/components/set-password-page'),
+    'SetPasswordPage',
   ),
 });
 
@@ -80,16 +104,41 @@ const exports = createRoute({
   ),
 });
 
+const failedJobs = createRoute({
+  getParentRoute: () => shell,
+  path: '/exports/failed',
+  beforeLoad: need('job:manage'),
+  component: lazyRouteComponent(
+    () => import('@/features/exports/components/failed-jobs-page'),
+    'FailedJobsPage',
+  ),
+});
+
+const audit = createRoute({
+  getParentRoute: () => shell,
+  path: '/audit',
+  beforeLoad: need('audit:read'),
+  component: lazyRouteComponent(
+    () => import('@/features/audit/components/audit-page'),
+    'AuditPage',
+  ),
+});
+
 const account = createRoute({
   getParentRoute: () => shell,
   path: '/account',
   component: lazyRouteComponent(
-    () => import('@/features/auth/components/account-page'),
+    () => import('@/features/account/components/account-page'),
     'AccountPage',
   ),
 });
 
-const routeTree = root.addChildren([signIn, shell.addChildren([home, users, exports, account])]);
+const routeTree = root.addChildren([
+  signIn,
+  forgotPassword,
+  setPassword,
+  shell.addChildren([home, users, exports, failedJobs, audit, account]),
+]);
 
 export const router = createRouter({
   routeTree,

@@ -2,11 +2,11 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { Link, type LinkProps, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { Logo } from '@/components/logo';
-import { SignOutButton } from '@/features/auth/components/sign-out-button';
 import { useFollowJobs } from '@/features/exports/api/follow-jobs';
 import { useMay } from '@/lib/me';
 import { queryClient } from '@/lib/query';
 import { onUserChange, session } from '@/lib/session';
+import { UserMenu } from './user-menu';
 
 /** What surrounds every page of somebody who is signed in. */
 export function Shell() {
@@ -21,6 +21,7 @@ export function Shell() {
 function Frame() {
   const maySeeUsers = useMay('user:read');
   const maySeeJobs = useMay('job:read');
+  const maySeeAudit = useMay('audit:read');
   const main = useFocusOnNavigation();
   useForgetfulCache();
   useFollowJobs(maySeeJobs);
@@ -43,11 +44,9 @@ function Frame() {
           >
             {maySeeUsers && <NavLink to="/users">Users</NavLink>}
             {maySeeJobs && <NavLink to="/exports">Exports</NavLink>}
-            <NavLink to="/account">Account</NavLink>
+            {maySeeAudit && <NavLink to="/audit">Audit log</NavLink>}
           </nav>
-          <div className="-mr-4 ml-auto">
-            <SignOutButton />
-          </div>
+          <UserMenu />
         </div>
       </header>
       <main

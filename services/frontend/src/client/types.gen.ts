@@ -5,6 +5,22 @@ export type ClientOptions = {
 };
 
 /**
+ * Actor
+ *
+ * Who did it. `email` is null where the user is no longer there.
+ */
+export type Actor = {
+    /**
+     * Email
+     */
+    email: string | null;
+    /**
+     * Id
+     */
+    id: string;
+};
+
+/**
  * Alive
  *
  * The process answers.
@@ -14,6 +30,51 @@ export type Alive = {
      * Status
      */
     status?: 'ok';
+};
+
+/**
+ * AuditEventOut
+ *
+ * Something that happened.
+ */
+export type AuditEventOut = {
+    actor: Actor | null;
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Details
+     */
+    details: {
+        [key: string]: unknown;
+    };
+    event: Event;
+    /**
+     * Id
+     */
+    id: number;
+    subject: Subject | null;
+};
+
+/**
+ * AuditPage
+ *
+ * One page of events, newest first.
+ */
+export type AuditPage = {
+    /**
+     * Items
+     */
+    items: Array<AuditEventOut>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
 };
 
 /**
@@ -57,9 +118,16 @@ export type Download = {
 };
 
 /**
+ * Event
+ *
+ * Something that happened, by its stable name.
+ */
+export type Event = 'auth.login' | 'auth.login_refused' | 'auth.locked' | 'auth.logout' | 'auth.session_ended' | 'auth.signed_out_everywhere' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_reset_requested' | 'auth.password_reset' | 'auth.invitation_accepted' | 'auth.second_factor_on' | 'auth.second_factor_off' | 'auth.recovery_code_used' | 'user.created' | 'user.changed' | 'user.invited' | 'user.activated' | 'user.deactivated' | 'role.created' | 'role.changed' | 'role.deleted' | 'job.replayed' | 'job.discarded' | 'mail.dropped';
+
+/**
  * ExportParams
  *
- * What to export, and how to write it.
+ * What to export, and how to write it: contracts/jobs/export.schema.json plus defaults.
  */
 export type ExportParams = {
     /**
@@ -70,6 +138,30 @@ export type ExportParams = {
      * Format
      */
     format?: 'csv' | 'jsonl';
+    /**
+     * Type
+     */
+    type: 'users';
+};
+
+/**
+ * ExportRequest
+ *
+ * What to export, and how soon.
+ */
+export type ExportRequest = {
+    /**
+     * Compression
+     */
+    compression?: 'gzip' | 'none';
+    /**
+     * Format
+     */
+    format?: 'csv' | 'jsonl';
+    /**
+     * `high` needs the permission job:manage
+     */
+    priority?: JobPriority;
     /**
      * Type
      */
@@ -119,6 +211,18 @@ export type JobOut = {
      */
     error: string | null;
     /**
+     * Expired
+     *
+     * The file is gone
+     */
+    expired: boolean;
+    /**
+     * Expires At
+     *
+     * When the file is deleted
+     */
+    expires_at: string | null;
+    /**
      * Finished At
      */
     finished_at: string | null;
@@ -127,6 +231,7 @@ export type JobOut = {
      */
     id: string;
     params: ExportParams;
+    priority: JobPriority;
     progress: JobProgress;
     /**
      * Requested By
@@ -159,6 +264,13 @@ export type JobPage = {
      */
     next_cursor: string | null;
 };
+
+/**
+ * JobPriority
+ *
+ * Which jobs go first.
+ */
+export type JobPriority = 'low' | 'normal' | 'high';
 
 /**
  * JobProgress
@@ -210,9 +322,13 @@ export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancell
 /**
  * LoginRequest
  *
- * Who wants to sign in.
+ * Who wants to sign in. `code` is needed where the second factor is on.
  */
 export type LoginRequest = {
+    /**
+     * Code
+     */
+    code?: string | null;
     /**
      * Email
      */
@@ -246,6 +362,10 @@ export type Me = {
      */
     permissions: Array<Permission>;
     role: RoleRef;
+    /**
+     * Second Factor
+     */
+    second_factor: boolean;
 };
 
 /**
@@ -261,9 +381,39 @@ export type PasswordChange = {
     /**
      * New Password
      *
-     * 12 characters to 72 bytes
+     * 12 characters or more, and hard to guess
      */
     new_password: string;
+};
+
+/**
+ * PasswordResetConfirm
+ *
+ * The token of a mailed link, and the password to set.
+ */
+export type PasswordResetConfirm = {
+    /**
+     * New Password
+     *
+     * 12 characters or more, and hard to guess
+     */
+    new_password: string;
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
+ * PasswordResetRequest
+ *
+ * Whose password was forgotten.
+ */
+export type PasswordResetRequest = {
+    /**
+     * Email
+     */
+    email: string;
 };
 
 /**
@@ -271,7 +421,7 @@ export type PasswordChange = {
  *
  * What a role may allow.
  */
-export type Permission = 'user:read' | 'user:write' | 'role:read' | 'role:write' | 'export:create' | 'job:read' | 'job:read_all';
+export type Permission = 'user:read' | 'user:write' | 'role:read' | 'role:write' | 'export:create' | 'job:read' | 'job:read_all' | 'job:manage' | 'audit:read';
 
 /**
  * PermissionList
@@ -355,6 +505,18 @@ export type Readiness = {
      * Status
      */
     status: 'ok' | 'degraded' | 'unavailable';
+};
+
+/**
+ * RecoveryCodes
+ *
+ * Each stands in for the second factor once. They are told this one time.
+ */
+export type RecoveryCodes = {
+    /**
+     * Recovery Codes
+     */
+    recovery_codes: Array<string>;
 };
 
 /**
@@ -476,6 +638,128 @@ export type RoleUpdate = {
 };
 
 /**
+ * SecondFactorCode
+ *
+ * A code of the authenticator app.
+ */
+export type SecondFactorCode = {
+    /**
+     * Code
+     *
+     * Six digits of the authenticator app, or a recovery code
+     */
+    code: string;
+};
+
+/**
+ * SecondFactorRemoval
+ *
+ * Proof that the user themselves turns the second factor off.
+ */
+export type SecondFactorRemoval = {
+    /**
+     * Code
+     *
+     * Six digits of the authenticator app, or a recovery code
+     */
+    code: string;
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
+ * SecondFactorSecret
+ *
+ * What an authenticator app needs; the factor is on once a code was confirmed.
+ */
+export type SecondFactorSecret = {
+    /**
+     * Secret
+     */
+    secret: string;
+    /**
+     * Uri
+     *
+     * For a QR code: otpauth://totp/…
+     */
+    uri: string;
+};
+
+/**
+ * SessionList
+ *
+ * Every session of the user, last used first.
+ */
+export type SessionList = {
+    /**
+     * Items
+     */
+    items: Array<SessionOut>;
+};
+
+/**
+ * SessionOut
+ *
+ * A place where the user is signed in.
+ */
+export type SessionOut = {
+    /**
+     * Address
+     */
+    address: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Current
+     *
+     * Whether this request belongs to it
+     */
+    current: boolean;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     *
+     * When its tokens were last refreshed
+     */
+    last_used_at: string;
+    /**
+     * User Agent
+     */
+    user_agent: string;
+};
+
+/**
+ * Subject
+ *
+ * What it was done to.
+ */
+export type Subject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     *
+     * The e-mail address of a user who is there; else null
+     */
+    name: string | null;
+    /**
+     * Type
+     *
+     * Such as `user`, `role` or `job`
+     */
+    type: string;
+};
+
+/**
  * SystemInfo
  *
  * What runs here.
@@ -524,7 +808,7 @@ export type TokenPair = {
 /**
  * UserCreate
  *
- * A new user.
+ * A new user. Without a password they are mailed an invitation to set one.
  */
 export type UserCreate = {
     /**
@@ -537,10 +821,8 @@ export type UserCreate = {
     name: string;
     /**
      * Password
-     *
-     * 12 characters to 72 bytes
      */
-    password: string;
+    password?: string | null;
     /**
      * Role
      */
@@ -566,6 +848,12 @@ export type UserOut = {
      */
     id: string;
     /**
+     * Invited
+     *
+     * Whether the user has yet to set a password
+     */
+    invited: boolean;
+    /**
      * Is Active
      */
     is_active: boolean;
@@ -574,6 +862,12 @@ export type UserOut = {
      */
     name: string;
     role: RoleRef;
+    /**
+     * Second Factor
+     *
+     * Whether signing in needs a code, too
+     */
+    second_factor: boolean;
     /**
      * Updated At
      */
@@ -627,6 +921,70 @@ export type UserUpdate = {
     role?: string | null;
 };
 
+export type ListAuditEventsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         *
+         * Rows a page
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before
+         */
+        cursor?: string | null;
+        /**
+         * Event
+         */
+        event?: Event | null;
+        /**
+         * User Id
+         *
+         * Who did it, or to whom it was done
+         */
+        user_id?: string | null;
+    };
+    url: '/api/v1/audit';
+};
+
+export type ListAuditEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ListAuditEventsError = ListAuditEventsErrors[keyof ListAuditEventsErrors];
+
+export type ListAuditEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditPage;
+};
+
+export type ListAuditEventsResponse = ListAuditEventsResponses[keyof ListAuditEventsResponses];
+
 export type LoginData = {
     body: LoginRequest;
     path?: never;
@@ -636,13 +994,29 @@ export type LoginData = {
 
 export type LoginErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type LoginError = LoginErrors[keyof LoginErrors];
@@ -668,13 +1042,29 @@ export type LogoutData = {
 
 export type LogoutErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type LogoutError = LogoutErrors[keyof LogoutErrors];
@@ -688,6 +1078,39 @@ export type LogoutResponses = {
 
 export type LogoutResponse = LogoutResponses[keyof LogoutResponses];
 
+export type LogoutEverywhereData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/logout-everywhere';
+};
+
+export type LogoutEverywhereErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type LogoutEverywhereError = LogoutEverywhereErrors[keyof LogoutEverywhereErrors];
+
+export type LogoutEverywhereResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type LogoutEverywhereResponse = LogoutEverywhereResponses[keyof LogoutEverywhereResponses];
+
 export type GetMeData = {
     body?: never;
     path?: never;
@@ -697,13 +1120,17 @@ export type GetMeData = {
 
 export type GetMeErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Too Many Requests
      */
-    '5XX': Problem;
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type GetMeError = GetMeErrors[keyof GetMeErrors];
@@ -726,13 +1153,29 @@ export type ChangePasswordData = {
 
 export type ChangePasswordErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type ChangePasswordError = ChangePasswordErrors[keyof ChangePasswordErrors];
@@ -746,6 +1189,86 @@ export type ChangePasswordResponses = {
 
 export type ChangePasswordResponse = ChangePasswordResponses[keyof ChangePasswordResponses];
 
+export type RequestPasswordResetData = {
+    body: PasswordResetRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/password-reset';
+};
+
+export type RequestPasswordResetErrors = {
+    /**
+     * Bad Request
+     */
+    400: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RequestPasswordResetError = RequestPasswordResetErrors[keyof RequestPasswordResetErrors];
+
+export type RequestPasswordResetResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type ConfirmPasswordResetData = {
+    body: PasswordResetConfirm;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/password-reset/confirm';
+};
+
+export type ConfirmPasswordResetErrors = {
+    /**
+     * Bad Request
+     */
+    400: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ConfirmPasswordResetError = ConfirmPasswordResetErrors[keyof ConfirmPasswordResetErrors];
+
+export type ConfirmPasswordResetResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ConfirmPasswordResetResponse = ConfirmPasswordResetResponses[keyof ConfirmPasswordResetResponses];
+
 export type RefreshData = {
     /**
      * Body
@@ -758,13 +1281,33 @@ export type RefreshData = {
 
 export type RefreshErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type RefreshError = RefreshErrors[keyof RefreshErrors];
@@ -778,6 +1321,220 @@ export type RefreshResponses = {
 
 export type RefreshResponse = RefreshResponses[keyof RefreshResponses];
 
+export type ListSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/sessions';
+};
+
+export type ListSessionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ListSessionsError = ListSessionsErrors[keyof ListSessionsErrors];
+
+export type ListSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SessionList;
+};
+
+export type ListSessionsResponse = ListSessionsResponses[keyof ListSessionsResponses];
+
+export type EndSessionData = {
+    body?: never;
+    path: {
+        /**
+         * Session Id
+         */
+        session_id: string;
+    };
+    query?: never;
+    url: '/api/v1/auth/sessions/{session_id}';
+};
+
+export type EndSessionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type EndSessionError = EndSessionErrors[keyof EndSessionErrors];
+
+export type EndSessionResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type EndSessionResponse = EndSessionResponses[keyof EndSessionResponses];
+
+export type RemoveSecondFactorData = {
+    body: SecondFactorRemoval;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/totp';
+};
+
+export type RemoveSecondFactorErrors = {
+    /**
+     * Bad Request
+     */
+    400: Problem;
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RemoveSecondFactorError = RemoveSecondFactorErrors[keyof RemoveSecondFactorErrors];
+
+export type RemoveSecondFactorResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RemoveSecondFactorResponse = RemoveSecondFactorResponses[keyof RemoveSecondFactorResponses];
+
+export type BeginSecondFactorData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/totp';
+};
+
+export type BeginSecondFactorErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type BeginSecondFactorError = BeginSecondFactorErrors[keyof BeginSecondFactorErrors];
+
+export type BeginSecondFactorResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecondFactorSecret;
+};
+
+export type BeginSecondFactorResponse = BeginSecondFactorResponses[keyof BeginSecondFactorResponses];
+
+export type ConfirmSecondFactorData = {
+    body: SecondFactorCode;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/totp/confirm';
+};
+
+export type ConfirmSecondFactorErrors = {
+    /**
+     * Bad Request
+     */
+    400: Problem;
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ConfirmSecondFactorError = ConfirmSecondFactorErrors[keyof ConfirmSecondFactorErrors];
+
+export type ConfirmSecondFactorResponses = {
+    /**
+     * Successful Response
+     */
+    200: RecoveryCodes;
+};
+
+export type ConfirmSecondFactorResponse = ConfirmSecondFactorResponses[keyof ConfirmSecondFactorResponses];
+
 export type StreamEventsData = {
     body?: never;
     path?: never;
@@ -787,13 +1544,21 @@ export type StreamEventsData = {
 
 export type StreamEventsErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type StreamEventsError = StreamEventsErrors[keyof StreamEventsErrors];
@@ -808,7 +1573,7 @@ export type StreamEventsResponses = {
 export type StreamEventsResponse = StreamEventsResponses[keyof StreamEventsResponses];
 
 export type CreateExportData = {
-    body: ExportParams;
+    body: ExportRequest;
     headers?: {
         /**
          * Idempotency-Key
@@ -824,13 +1589,37 @@ export type CreateExportData = {
 
 export type CreateExportErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type CreateExportError = CreateExportErrors[keyof CreateExportErrors];
@@ -853,6 +1642,12 @@ export type ListJobsData = {
          */
         status?: JobStatus | null;
         /**
+         * Dead
+         *
+         * Jobs that failed for good and were not discarded, everybody's
+         */
+        dead?: boolean | null;
+        /**
          * Limit
          *
          * Rows a page
@@ -870,13 +1665,25 @@ export type ListJobsData = {
 
 export type ListJobsErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type ListJobsError = ListJobsErrors[keyof ListJobsErrors];
@@ -904,13 +1711,29 @@ export type GetJobData = {
 
 export type GetJobErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type GetJobError = GetJobErrors[keyof GetJobErrors];
@@ -938,13 +1761,33 @@ export type CancelJobData = {
 
 export type CancelJobErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type CancelJobError = CancelJobErrors[keyof CancelJobErrors];
@@ -957,6 +1800,60 @@ export type CancelJobResponses = {
 };
 
 export type CancelJobResponse = CancelJobResponses[keyof CancelJobResponses];
+
+export type DiscardJobData = {
+    body?: never;
+    path: {
+        /**
+         * Job Id
+         */
+        job_id: string;
+    };
+    query?: never;
+    url: '/api/v1/jobs/{job_id}/discard';
+};
+
+export type DiscardJobErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type DiscardJobError = DiscardJobErrors[keyof DiscardJobErrors];
+
+export type DiscardJobResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DiscardJobResponse = DiscardJobResponses[keyof DiscardJobResponses];
 
 export type DownloadJobData = {
     body?: never;
@@ -972,13 +1869,37 @@ export type DownloadJobData = {
 
 export type DownloadJobErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Gone
+     */
+    410: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type DownloadJobError = DownloadJobErrors[keyof DownloadJobErrors];
@@ -1006,13 +1927,33 @@ export type RetryJobData = {
 
 export type RetryJobErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type RetryJobError = RetryJobErrors[keyof RetryJobErrors];
@@ -1035,13 +1976,21 @@ export type ListPermissionsData = {
 
 export type ListPermissionsErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type ListPermissionsError = ListPermissionsErrors[keyof ListPermissionsErrors];
@@ -1064,13 +2013,21 @@ export type ListRolesData = {
 
 export type ListRolesErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type ListRolesError = ListRolesErrors[keyof ListRolesErrors];
@@ -1093,13 +2050,37 @@ export type CreateRoleData = {
 
 export type CreateRoleErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type CreateRoleError = CreateRoleErrors[keyof CreateRoleErrors];
@@ -1127,13 +2108,33 @@ export type DeleteRoleData = {
 
 export type DeleteRoleErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type DeleteRoleError = DeleteRoleErrors[keyof DeleteRoleErrors];
@@ -1161,13 +2162,29 @@ export type GetRoleData = {
 
 export type GetRoleErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type GetRoleError = GetRoleErrors[keyof GetRoleErrors];
@@ -1195,13 +2212,41 @@ export type UpdateRoleData = {
 
 export type UpdateRoleErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type UpdateRoleError = UpdateRoleErrors[keyof UpdateRoleErrors];
@@ -1224,13 +2269,13 @@ export type GetSystemInfoData = {
 
 export type GetSystemInfoErrors = {
     /**
-     * Problem
+     * Too Many Requests
      */
-    '4XX': Problem;
+    429: Problem;
     /**
-     * Problem
+     * Service Unavailable
      */
-    '5XX': Problem;
+    503: Problem;
 };
 
 export type GetSystemInfoError = GetSystemInfoErrors[keyof GetSystemInfoErrors];
@@ -1277,13 +2322,25 @@ export type ListUsersData = {
 
 export type ListUsersErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
@@ -1306,13 +2363,37 @@ export type CreateUserData = {
 
 export type CreateUserErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type CreateUserError = CreateUserErrors[keyof CreateUserErrors];
@@ -1340,13 +2421,29 @@ export type GetUserData = {
 
 export type GetUserErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type GetUserError = GetUserErrors[keyof GetUserErrors];
@@ -1374,13 +2471,41 @@ export type UpdateUserData = {
 
 export type UpdateUserErrors = {
     /**
-     * Problem
+     * Bad Request
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * Problem
+     * Unauthorized
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type UpdateUserError = UpdateUserErrors[keyof UpdateUserErrors];
@@ -1408,13 +2533,29 @@ export type ActivateUserData = {
 
 export type ActivateUserErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type ActivateUserError = ActivateUserErrors[keyof ActivateUserErrors];
@@ -1442,13 +2583,33 @@ export type DeactivateUserData = {
 
 export type DeactivateUserErrors = {
     /**
-     * Problem
+     * Unauthorized
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * Problem
+     * Forbidden
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
 };
 
 export type DeactivateUserError = DeactivateUserErrors[keyof DeactivateUserErrors];
@@ -1462,25 +2623,114 @@ export type DeactivateUserResponses = {
 
 export type DeactivateUserResponse = DeactivateUserResponses[keyof DeactivateUserResponses];
 
+export type InviteUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/invite';
+};
+
+export type InviteUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type InviteUserError = InviteUserErrors[keyof InviteUserErrors];
+
+export type InviteUserResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type ResetSecondFactorData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/reset-second-factor';
+};
+
+export type ResetSecondFactorErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ResetSecondFactorError = ResetSecondFactorErrors[keyof ResetSecondFactorErrors];
+
+export type ResetSecondFactorResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ResetSecondFactorResponse = ResetSecondFactorResponses[keyof ResetSecondFactorResponses];
+
 export type GetHealthData = {
     body?: never;
     path?: never;
     query?: never;
     url: '/healthz';
 };
-
-export type GetHealthErrors = {
-    /**
-     * Problem
-     */
-    '4XX': Problem;
-    /**
-     * Problem
-     */
-    '5XX': Problem;
-};
-
-export type GetHealthError = GetHealthErrors[keyof GetHealthErrors];
 
 export type GetHealthResponses = {
     /**
@@ -1503,14 +2753,6 @@ export type GetReadinessErrors = {
      * Service Unavailable
      */
     503: Readiness;
-    /**
-     * Problem
-     */
-    '4XX': Problem;
-    /**
-     * Problem
-     */
-    '5XX': Problem;
 };
 
 export type GetReadinessError = GetReadinessErrors[keyof GetReadinessErrors];

@@ -70,3 +70,21 @@ export function SelectField({ label, hint, error, options, ...rest }: SelectProp
     </Frame>
   );
 }
+
+/** A box to tick, with its label beside it. */
+export function CheckField({ label, hint, ...rest }: FieldProps & ComponentProps<'input'>) {
+  const wiring = useWiring({ label, hint });
+  return (
+    <div className="grid grid-cols-[auto_1fr] items-center gap-x-3 gap-y-1">
+      <input type="checkbox" className="accent-accent size-5" {...wiring} {...rest} />
+      <label htmlFor={wiring.id} className="text-sm font-medium">
+        {label}
+      </label>
+      {hint && (
+        <p id={`${wiring.id}-note`} className="text-muted col-start-2 text-sm">
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}

@@ -16,8 +16,13 @@ export function Page({ title, action, children }: Props) {
   );
 }
 
-export function Card({ children }: { children: ReactNode }) {
-  return <section className="border-line bg-surface rounded-xl border p-5">{children}</section>;
+export function Card({ title, children }: { title?: string; children: ReactNode }) {
+  return (
+    <section className="border-line bg-surface rounded-xl border p-5">
+      {title && <h2 className="mb-5 text-lg font-semibold">{title}</h2>}
+      {children}
+    </section>
+  );
 }
 
 /** Stands where content will be. */

@@ -2,6 +2,12 @@ import type { FieldValues, Path, UseFormReturn } from 'react-hook-form';
 import type { FieldError } from '@/client';
 import { ApiError, describeError } from './problem';
 
+/** Refusals that are about one field although the API does not name it: code → field. */
+const fieldOfCode: Record<string, string> = {
+  email_taken: 'email',
+  second_factor_wrong: 'code',
+};
+
 /** Shows why the API refused a form: at the fields it names, else above the form. */
 export function showFormError<T extends FieldValues>(form: UseFormReturn<T>, error: unknown): void {
   const known = fieldErrorsOf(error).filter(({ field }) => field in form.getValues());
@@ -16,6 +22,7 @@ export function showFormError<T extends FieldValues>(form: UseFormReturn<T>, err
 
 function fieldErrorsOf(error: unknown): FieldError[] {
   if (!(error instanceof ApiError)) return [];
-  if (error.code === 'email_taken') return [{ field: 'email', message: error.message }];
+  const field = fieldOfCode[error.code];
+  if (field) return [{ field, message: error.message }];
   return error.fields.map(({ field, message }) => ({ field: field.replace('body.', ''), message }));
 }

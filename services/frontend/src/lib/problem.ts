@@ -1,4 +1,5 @@
 import type { FieldError, Problem } from '@/client';
+import { formatWait } from './format';
 
 /** A request that failed. `status` is 0 when no answer of the API came back. */
 export class ApiError extends Error {
@@ -64,8 +65,7 @@ export function describeError(error: unknown): string {
 }
 
 function waitOf({ retryAfter }: ApiError): string {
-  if (retryAfter === null) return 'a minute';
-  return retryAfter === 1 ? '1 second' : `${retryAfter} seconds`;
+  return retryAfter === null ? 'a minute' : formatWait(retryAfter);
 }
 
 function referenceOf({ requestId }: ApiError): string {

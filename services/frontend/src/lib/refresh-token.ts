@@ -13,7 +13,7 @@ const ORPHAN_LIFETIME = 1_500;
 /** A refresh that hangs must not hold up all tabs for longer: ms. */
 const TIMEOUT = 15_000;
 
-/** Runs `action` while no other tab runs one. */
+/** Runs `action` while no other tab runs one. What needs a refresh may not be within: it would wait for itself. */
 export function exclusively<T>(action: () => Promise<T>): Promise<T> {
   // Browsers offer locks on HTTPS and localhost only; elsewhere tabs take their chance.
   const locks = (navigator as { locks?: LockManager }).locks;

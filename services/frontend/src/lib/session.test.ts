@@ -1,6 +1,7 @@
 import { http, HttpResponse } from 'msw/http';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { tokens } from '@/test/data';
+import { withLocks } from '@/test/locks';
 import { api, problem, server } from '@/test/server';
 import { Session } from './session';
 
@@ -23,24 +24,10 @@ function serveRefreshes(expiresIn?: number) {
   return seen;
 }
 
-/** What browsers do: one holder at a time. */
-function locksOfABrowser() {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    request: (_name: string, action: () => Promise<unknown>) => {
-      const turn = last.then(action);
-      last = turn.catch(() => undefined);
-      return turn;
-    },
-  };
-}
-
 describe('session', () => {
   const openTab = () => new Session();
 
-  beforeEach(() => {
-    Object.defineProperty(navigator, 'locks', { value: locksOfABrowser(), configurable: true });
-  });
+  beforeEach(withLocks);
 
   test('a page with a living cookie is signed in after loading', async () => {
     serveRefreshes();
@@ -101,6 +88,17 @@ describe('session', () => {
     await vi.waitFor(() => expect(second.accessToken).toBe('t0'));
     first.end('asked');
     await vi.waitFor(() => expect(second.get()).toEqual({ status: 'signed-out', reason: 'asked' }));
+  });
+
+  test('a refresh that was under way when one signed out does not sign in again', async () => {
+    const seen = serveRefreshes();
+    const tab = openTab();
+    tab.begin(tokens('t0'));
+    const refreshed = tab.refresh('t0');
+    await vi.waitFor(() => expect(seen.under).toBe(1));
+    tab.end('asked');
+    await refreshed;
+    expect(tab.get()).toEqual({ status: 'signed-out', reason: 'asked' });
   });
 
   test('a refresh that the API refuses ends the session', async () => {

@@ -15,7 +15,7 @@ import { Store } from './store';
 
 type Access = { accessToken: string; expiresAt: number };
 
-type SignedOutReason = 'asked' | 'expired' | 'password-changed';
+type SignedOutReason = 'asked' | 'asked-everywhere' | 'expired' | 'password-changed';
 
 export type SessionState =
   | { status: 'restoring' | 'unreachable' }
@@ -84,7 +84,10 @@ export class Session extends Store<SessionState> {
     // Another tab may have done it while this one waited.
     if (this.accessToken !== stale) return;
     try {
-      this.#share('refreshed', await exchangeRefreshToken());
+      const tokens = await exchangeRefreshToken();
+      // Somebody signed out meanwhile: these tokens are dead.
+      if (this.get().status === 'signed-out') return;
+      this.#share('refreshed', tokens);
     } catch (error) {
       const isStillStale = this.accessToken === stale;
       if (isStillStale && isRefusal(error)) this.#forget(stale === null ? null : 'expired');

@@ -8,6 +8,8 @@ const allPermissions: Permission[] = [
   'export:create',
   'job:read',
   'job:read_all',
+  'job:manage',
+  'audit:read',
 ];
 
 export const admin: Me = {
@@ -16,6 +18,7 @@ export const admin: Me = {
   name: 'Admin',
   role: { id: 'r-1', name: 'admin' },
   permissions: allPermissions,
+  second_factor: false,
 };
 
 export const viewer: Me = {
@@ -41,6 +44,8 @@ export function user(changes: Partial<UserOut> = {}): UserOut {
     name: 'Grace Hopper',
     role: { id: 'r-2', name: 'viewer' },
     is_active: true,
+    second_factor: false,
+    invited: false,
     created_at: '2026-01-02T03:04:05Z',
     updated_at: '2026-01-02T03:04:05Z',
     ...changes,
@@ -55,6 +60,7 @@ export function job(changes: Partial<JobOut> = {}): JobOut {
     status: 'queued',
     progress: { done: 0, total: null },
     attempts: 0,
+    priority: 'normal',
     cancel_requested: false,
     error: null,
     result: null,
@@ -62,6 +68,8 @@ export function job(changes: Partial<JobOut> = {}): JobOut {
     created_at: '2026-01-02T03:04:05Z',
     started_at: null,
     finished_at: null,
+    expires_at: null,
+    expired: false,
     ...changes,
   };
 }

@@ -10,6 +10,12 @@ export const compressions: Record<Params['compression'], string> = {
   none: 'None',
 };
 
+export const priorities: Record<JobOut['priority'], string> = {
+  low: 'Low',
+  normal: 'Normal',
+  high: 'High',
+};
+
 export const statuses: Record<JobOut['status'], { words: string; tone: Tone }> = {
   queued: { words: 'Waiting', tone: 'neutral' },
   running: { words: 'Running', tone: 'accent' },

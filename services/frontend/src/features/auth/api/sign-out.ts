@@ -1,13 +1,12 @@
 import { useMutation } from '@tanstack/react-query';
 import { logout } from '@/client';
 import { ApiError } from '@/lib/problem';
-import { exclusively } from '@/lib/refresh-token';
 import { session } from '@/lib/session';
 
 /** Fails when the API can't be told: the browser would still hold the cookie of a living session. */
 export function useSignOut() {
   return useMutation({
-    mutationFn: () => exclusively(revoke),
+    mutationFn: revoke,
     onSuccess: () => session.end('asked'),
   });
 }

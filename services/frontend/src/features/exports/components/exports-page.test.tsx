@@ -51,10 +51,11 @@ describe('exports', () => {
     renderPage();
     await screen.findByText('No exports yet.');
     await userEvent.selectOptions(screen.getByRole('combobox', { name: 'Format' }), 'JSON Lines');
+    await userEvent.selectOptions(screen.getByRole('combobox', { name: 'Priority' }), 'Low');
     await userEvent.click(screen.getByRole('button', { name: 'Start export' }));
     expect(await screen.findByRole('progressbar')).toBeVisible();
     expect(sent).toHaveBeenCalledWith(
-      { type: 'users', format: 'jsonl', compression: 'gzip' },
+      { type: 'users', format: 'jsonl', compression: 'gzip', priority: 'low' },
       expect.stringMatching(/^[0-9a-f]{32}$/),
     );
   });
@@ -175,5 +176,42 @@ describe('exports', () => {
     renderPage(viewer);
     await screen.findByText('Failed');
     expect(screen.getAllByRole('button').map((button) => button.textContent)).toEqual(['Download']);
+  });
+
+  test('a file says until when it is kept, and is not offered once it is gone', async () => {
+    const done = { status: 'succeeded' as const, expires_at: '2026-03-04T12:00:00Z' };
+    serveJobs(job({ ...done, id: 'j-1' }), job({ ...done, id: 'j-2', expired: true }));
+    renderPage();
+    const [kept, gone] = (await screen.findAllByRole('listitem')) as [HTMLElement, HTMLElement];
+    expect(kept).toHaveTextContent('file kept until Mar 4, 2026');
+    expect(within(kept).getByRole('button', { name: 'Download' })).toBeVisible();
+    expect(gone).toHaveTextContent('file deleted');
+    expect(within(gone).queryByRole('button')).not.toBeInTheDocument();
+  });
+
+  test('a priority is named unless it is the normal one', async () => {
+    serveJobs(job({ id: 'j-1', priority: 'high' }), job({ id: 'j-2' }));
+    renderPage();
+    expect(await screen.findByText('High priority')).toBeVisible();
+    expect(screen.queryByText('Normal priority')).not.toBeInTheDocument();
+  });
+
+  test('only those who may manage jobs can put an export before all others', async () => {
+    serveJobs();
+    renderPage({ ...viewer, permissions: ['job:read', 'export:create'] });
+    const priority = await screen.findByRole('combobox', { name: 'Priority' });
+    const options = within(priority).getAllByRole('option');
+    expect(options.map((option) => option.textContent)).toEqual(['Low', 'Normal']);
+  });
+
+  test.each([
+    ['those who may manage failed jobs are led to them', admin, ['/exports', '/exports/failed']],
+    ['others are not', viewer, []],
+  ])('%s', async (_case, me, hrefs) => {
+    serveJobs();
+    renderPage(me);
+    await screen.findByText('No exports yet.');
+    const links = screen.queryAllByRole('link').map((link) => link.getAttribute('href'));
+    expect(links).toEqual(hrefs);
   });
 });

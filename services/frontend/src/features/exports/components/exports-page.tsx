@@ -6,6 +6,7 @@ import { connection } from '@/lib/events';
 import { useMay } from '@/lib/me';
 import { useStore } from '@/lib/store';
 import { jobsQuery } from '../api/list-jobs';
+import { ExportTabs } from './export-tabs';
 import { JobCard } from './job-card';
 import { StartExportForm } from './start-export-form';
 
@@ -14,6 +15,7 @@ export function ExportsPage() {
   const isInterrupted = useStore(connection, (state) => state === 'interrupted');
   return (
     <Page title="Exports">
+      <ExportTabs />
       {mayCreate && (
         <Card>
           <StartExportForm />

@@ -9,7 +9,7 @@ import { useRetryJob } from '../api/retry-job';
 /** The buttons that fit the job's state and the user's permissions. */
 export function JobActions({ job }: { job: JobOut }) {
   const mayChange = useMay('export:create');
-  if (job.status === 'succeeded') return <Download job={job} />;
+  if (job.status === 'succeeded') return job.expired ? null : <Download job={job} />;
   if (!mayChange) return null;
   const isOpen = job.status === 'queued' || job.status === 'running';
   return isOpen ? <Cancel job={job} /> : <Retry job={job} />;

@@ -3,10 +3,10 @@ import { activateUser, deactivateUser, type UserOut } from '@/client';
 import { usersKey } from './list-users';
 
 /** Deactivates an active user, and the other way round. */
-export function useToggleUser() {
+export function useToggleUser({ id, is_active }: UserOut) {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, is_active }: UserOut) =>
+    mutationFn: () =>
       is_active
         ? deactivateUser({ path: { user_id: id } })
         : activateUser({ path: { user_id: id } }),

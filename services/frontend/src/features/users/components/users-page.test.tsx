@@ -82,6 +82,13 @@ describe('list of users', () => {
     await userEvent.click(screen.getByRole('button', { name: 'Try again' }));
     expect(await screen.findByText('Grace Hopper')).toBeVisible();
   });
+});
+
+describe('one user', () => {
+  async function manage(name: string) {
+    await userEvent.click(await screen.findByRole('button', { name: `Manage ${name}` }));
+    return within(screen.getByRole('dialog', { name }));
+  }
 
   test('deactivating shows the new state, or why it is refused', async () => {
     serveUsers([user()]);
@@ -91,9 +98,10 @@ describe('list of users', () => {
       }),
     );
     renderPage();
-    const button = await screen.findByRole('button', { name: 'Deactivate Grace Hopper' });
+    const dialog = await manage('Grace Hopper');
+    const button = dialog.getByRole('button', { name: 'Deactivate' });
     await userEvent.click(button);
-    expect(await screen.findByRole('alert')).toHaveTextContent('This is the last admin.');
+    expect(await dialog.findByRole('alert')).toHaveTextContent('This is the last admin.');
 
     server.use(
       http.post(api('/users/u-9/deactivate'), () => {
@@ -102,49 +110,126 @@ describe('list of users', () => {
       }),
     );
     await userEvent.click(button);
-    expect(await screen.findByRole('button', { name: 'Activate Grace Hopper' })).toBeVisible();
+    expect(await dialog.findByRole('button', { name: 'Activate' })).toBeVisible();
+    expect(dialog.getByText('Deactivated')).toBeVisible();
+  });
+
+  test('somebody who was invited is marked, and can be invited again', async () => {
+    serveUsers([user({ invited: true })]);
+    const invited = vi.fn(() => new HttpResponse(null, { status: 202 }));
+    server.use(http.post(api('/users/u-9/invite'), invited));
+    renderPage();
+    expect(await screen.findByRole('row', { name: /Grace Hopper.*Invited/ })).toBeVisible();
+    const dialog = await manage('Grace Hopper');
+    await userEvent.click(dialog.getByRole('button', { name: 'Resend invitation' }));
+    expect(await dialog.findByRole('status')).toHaveTextContent('The invitation is on its way.');
+    expect(invited).toHaveBeenCalledTimes(1);
+  });
+
+  test('an invitation that can’t be sent says why', async () => {
+    serveUsers([user({ invited: true })]);
+    server.use(
+      http.post(api('/users/u-9/invite'), () => problem(429, '', '', { retryAfter: 120 })),
+    );
+    renderPage();
+    const dialog = await manage('Grace Hopper');
+    await userEvent.click(dialog.getByRole('button', { name: 'Resend invitation' }));
+    expect(await dialog.findByRole('alert')).toHaveTextContent('Try again in 2 minutes.');
+  });
+
+  test('a second factor can be reset where there is one', async () => {
+    serveUsers([user({ second_factor: true })]);
+    server.use(
+      http.post(api('/users/u-9/reset-second-factor'), () => {
+        serveUsers([user()]);
+        return new HttpResponse(null, { status: 204 });
+      }),
+    );
+    renderPage();
+    const dialog = await manage('Grace Hopper');
+    const reset = dialog.getByRole('button', { name: 'Reset second factor' });
+    await userEvent.click(reset);
+    await vi.waitFor(() => expect(reset).not.toBeInTheDocument());
+    expect(dialog.queryByRole('button', { name: 'Resend invitation' })).not.toBeInTheDocument();
   });
 });
 
 describe('new user', () => {
-  async function fillAndSubmit() {
+  async function fill() {
     await userEvent.click(screen.getByRole('button', { name: 'New user' }));
     const dialog = within(screen.getByRole('dialog', { name: 'New user' }));
     await userEvent.type(await dialog.findByRole('textbox', { name: 'Name' }), 'Grace');
     await userEvent.type(dialog.getByRole('textbox', { name: 'Email' }), 'grace@example.com');
-    await userEvent.type(dialog.getByLabelText('Password'), 'a-long-password');
     await userEvent.selectOptions(dialog.getByRole('combobox', { name: 'Role' }), 'viewer');
-    await userEvent.click(dialog.getByRole('button', { name: 'Create user' }));
     return dialog;
   }
 
-  test('a new user appears in the list and the dialog closes', async () => {
+  /** An API that takes a new user; returns the bodies it gets. */
+  function serveCreation() {
+    const bodies: unknown[] = [];
     serveUsers([]);
-    const sent = vi.fn();
     server.use(
       http.post(api('/users'), async ({ request }) => {
-        sent(await request.json());
+        bodies.push(await request.json());
         serveUsers([user({ name: 'Grace' })]);
         return HttpResponse.json(user(), { status: 201 });
       }),
     );
+    return bodies;
+  }
+
+  test('a user who is invited chooses the password', async () => {
+    const bodies = serveCreation();
     renderPage();
-    await fillAndSubmit();
+    const dialog = await fill();
+    await userEvent.click(dialog.getByRole('button', { name: 'Send invitation' }));
     expect(await screen.findByRole('row', { name: /Grace/ })).toBeVisible();
     expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
-    expect(sent).toHaveBeenCalledWith({
-      name: 'Grace',
-      email: 'grace@example.com',
-      password: 'a-long-password',
-      role: 'viewer',
-    });
+    expect(bodies).toEqual([{ name: 'Grace', email: 'grace@example.com', role: 'viewer' }]);
+  });
+
+  test('a password can be set instead; a short one is refused', async () => {
+    const bodies = serveCreation();
+    renderPage();
+    const dialog = await fill();
+    await userEvent.click(dialog.getByRole('checkbox', { name: /choose their password/ }));
+    const password = dialog.getByLabelText('Password');
+    await userEvent.type(password, 'short{Enter}');
+    await vi.waitFor(() => expect(password).toBeInvalid());
+    await userEvent.clear(password);
+    await userEvent.type(password, 'a-long-password');
+    await userEvent.click(dialog.getByRole('button', { name: 'Create user' }));
+    await vi.waitFor(() =>
+      expect(bodies).toEqual([
+        {
+          name: 'Grace',
+          email: 'grace@example.com',
+          password: 'a-long-password',
+          role: 'viewer',
+        },
+      ]),
+    );
+  });
+
+  test('a password that was begun is not sent with an invitation', async () => {
+    const bodies = serveCreation();
+    renderPage();
+    const dialog = await fill();
+    const invites = dialog.getByRole('checkbox', { name: /choose their password/ });
+    await userEvent.click(invites);
+    await userEvent.type(dialog.getByLabelText('Password'), 'short');
+    await userEvent.click(invites);
+    await userEvent.click(dialog.getByRole('button', { name: 'Send invitation' }));
+    await vi.waitFor(() => expect(bodies).toHaveLength(1));
+    expect(bodies[0]).not.toHaveProperty('password');
   });
 
   test('a taken email is named at its field', async () => {
     serveUsers([]);
     server.use(http.post(api('/users'), () => problem(409, 'email_taken', 'This one is taken.')));
     renderPage();
-    const dialog = await fillAndSubmit();
+    const dialog = await fill();
+    await userEvent.click(dialog.getByRole('button', { name: 'Send invitation' }));
     expect(await dialog.findByText('This one is taken.')).toBeVisible();
     expect(dialog.getByRole('textbox', { name: 'Email' })).toHaveAccessibleDescription(
       'This one is taken.',
