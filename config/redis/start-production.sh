@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts Redis with the users of the secrets, as hashes: `api` for the API and `admin` for operators.
+# Starts Redis with the users of the secrets, as hashes: `api` for the API, `backup` for copies of everything,
+# and `admin` for operators.
 # A secret of two lines has two passwords, for the time of a rotation.
 set -eu
 
@@ -12,7 +13,8 @@ passwords() {
 umask 077
 cat >/run/redis/users.acl <<USERS
 user default off resetpass resetkeys resetchannels -@all
-user api on$(passwords api-redis-password) resetchannels ~groundplan:* -@all +hello +auth +ping +client|setinfo +get +set +mget +del +expire +hset +hget +hmget +lindex +lpush +ltrim +eval +evalsha +script|load +multi +exec +discard
+user api on$(passwords api-redis-password) resetchannels ~groundplan:* -@all +hello +auth +ping +client|setinfo +get +set +mget +del +expire +hset +hget +hmget +zadd +zrange +zremrangebyscore +time +lindex +llen +lpush +rpop +scan +eval +evalsha +script|load +multi +exec +discard
+user backup on$(passwords backup-redis-password) resetchannels -@all +hello +auth +ping +client|setinfo +sync +psync +replconf
 user admin on$(passwords redis-password) resetkeys resetchannels -@all +auth +hello +ping +info +acl +client|list +slowlog +latency +bgsave +lastsave
 USERS
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # reading Compose files takes longer to import than a status takes
@@ -52,6 +54,15 @@ class Line:
     text: str
 
 
+@dataclass(frozen=True)
+class Call:
+    """A command that is ready to run in the environment of a service."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str] = field(repr=False)
+    cwd: Path | None = None
+
+
 class Runtime(Protocol):
     """Runs the services of one instance of a workspace."""
 
@@ -83,8 +94,18 @@ class Runtime(Protocol):
     def logs(self, names: Sequence[str], follow: bool, lines: int) -> Iterator[Line]:
         """The last `lines` of each service (of all, if none is named) in one order; then new ones if `follow`."""
 
-    def run(self, workspace: Workspace, service: Service, words: Sequence[str]) -> int:
-        """Run a command in the environment of `service`, on this terminal; its exit code."""
+    def call(
+        self,
+        workspace: Workspace,
+        service: Service,
+        words: Sequence[str],
+        variables: Mapping[str, str] = MappingProxyType({}),
+        on_terminal: bool = False,
+    ) -> Call:
+        """A command in the environment of `service`, with `variables` before its own.
+
+        The values of variables are on no command line; a command that gets some runs apart from the service.
+        """
 
     def psql(self, workspace: Workspace, service: Service, arguments: Sequence[str]) -> int:
         """Run psql on the PostgreSQL server `service`, on this terminal; its exit code."""

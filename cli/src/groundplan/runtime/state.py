@@ -18,6 +18,8 @@ class ServiceState:
     why: str = ""
     seconds: float | None = None
     """How long the start took."""
+    report: str = ""
+    """What its health check printed last."""
     is_tool: bool = False
     ports: dict[str, int] = field(default_factory=dict)
     """Each port of the Compose files, with the port of this machine that stands for it."""

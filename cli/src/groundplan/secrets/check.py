@@ -12,6 +12,7 @@ from groundplan.model.place import PRODUCTION_FOLDER, PRODUCTION_SETTINGS
 from groundplan.secrets import broker, certificates, rotation
 from groundplan.secrets.initialise import CERTIFICATES, EXAMPLE
 from groundplan.secrets.inventory import Inventory
+from groundplan.secrets.recipes import GIVEN
 from groundplan.secrets.store import FILE_MODE, FOLDER_MODE
 
 _PLACEHOLDERS = ("<random", "changeme", "change-me", "change_me", "replace-me", "your-")
@@ -89,6 +90,8 @@ def _secret(inventory: Inventory, name: str) -> Iterator[Problem]:
 
 def weakness(name: str, value: str) -> str | None:
     """Why `value` is no good secret, or None."""
+    if re.fullmatch(GIVEN, name) and not value:
+        return None
     if not value.strip():
         return "is empty"
     if any(placeholder in value.lower() for placeholder in _PLACEHOLDERS):

@@ -1,12 +1,13 @@
 """Makes every secret that is missing, and never changes one that is there."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from groundplan.model import settings
 from groundplan.model.place import PRODUCTION_SETTINGS
 from groundplan.secrets.inventory import Inventory
-from groundplan.secrets.recipes import Maker
+from groundplan.secrets.recipes import IRREPLACEABLE, Maker
 
 CERTIFICATES = PRODUCTION_SETTINGS.with_name("certificates")
 """Certificates for the product's own domains, where they are not got automatically."""
@@ -27,6 +28,11 @@ class Plan:
         folder = self.inventory.store.folder.relative_to(self.inventory.root)
         written = [PRODUCTION_SETTINGS] if self.settings else []
         return [*written, *(folder / name for name in sorted(self.secrets))]
+
+    @property
+    def irreplaceable(self) -> list[str]:
+        """New secrets of which a copy must be kept elsewhere."""
+        return [name for name in sorted(self.secrets) if re.fullmatch(IRREPLACEABLE, name)]
 
 
 def plan(inventory: Inventory) -> Plan:

@@ -13,6 +13,10 @@ _ALPHABET = string.ascii_letters + string.digits
 _PASSWORD = 32
 _SIGNING_KEY = 64
 _ACCESS_KEY_ID = 20
+GIVEN = r"(.+)-s3-(?:access-key-id|secret-access-key)"
+"""Keys of an S3 service elsewhere: they are given by people, and empty where there is none."""
+IRREPLACEABLE = r"(backup-password|storage-encryption-key|second-factor-key)"
+"""Without them what was encrypted can't be read any more, by anybody."""
 
 
 def random_text(length: int = _PASSWORD) -> str:
@@ -57,6 +61,7 @@ class Maker:
             r"(.+)-(?:postgres|rabbitmq)-user": lambda service: f"{service.replace('-', '_')}_1",
             r"(rabbitmq-definitions)": lambda _: self._definitions(),
             r"(s3-access-key-id)": lambda _: access_key_id(),
+            GIVEN: lambda _: "",
             r"(storage-keys)": lambda _: self._storage_key(),
             r"(internal-ca-key|.+-certificate-key)": lambda _: certificates.new_key(),
             r"(internal-ca)": lambda _: certificates.authority(self.get("internal-ca-key")),

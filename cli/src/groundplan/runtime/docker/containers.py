@@ -41,6 +41,8 @@ class Container:
     """Its published ports, with the port of this machine."""
     addresses: tuple[str, ...]
     """Its addresses in its networks."""
+    report: str = ""
+    """What its health check printed last."""
 
     def state_if(self, *, is_oneshot: bool) -> State:
         """Its state, where it is known whether it is one that ends.
@@ -111,6 +113,7 @@ def _container(node: dict[str, Any]) -> Container:
             for network in node["NetworkSettings"]["Networks"].values()
             if network.get("IPAddress")
         ),
+        report=_report(told),
     )
 
 
@@ -121,7 +124,7 @@ def state_of(told: dict[str, Any]) -> tuple[State, str]:
         case "running", "starting":
             return State.STARTING, ""
         case "running", "unhealthy":
-            return State.UNHEALTHY, _last_check(health)
+            return State.UNHEALTHY, _last_check(told)
         case "running", _:
             return State.HEALTHY, ""
         case "restarting", _:
@@ -140,9 +143,13 @@ def _end(told: dict[str, Any]) -> str:
     return f"It ended with exit code {told['ExitCode']}."
 
 
-def _last_check(health: dict[str, Any]) -> str:
-    checks = health.get("Log") or []
-    output = checks[-1]["Output"].strip().splitlines()[-1:] if checks else []
+def _report(told: dict[str, Any]) -> str:
+    checks = (told.get("Health") or {}).get("Log") or []
+    return str(checks[-1]["Output"]).strip() if checks else ""
+
+
+def _last_check(told: dict[str, Any]) -> str:
+    output = _report(told).splitlines()[-1:]
     return "Its health check fails" + (f": {output[0][:200]}" if output else ".")
 
 

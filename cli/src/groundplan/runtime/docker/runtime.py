@@ -4,8 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from groundplan.errors import UserError
 from groundplan.model.place import DEVELOPMENT, FILES
@@ -16,7 +17,7 @@ from groundplan.runtime.docker.containers import Container
 from groundplan.runtime.docker.engine import Project
 from groundplan.runtime.docker.start import Start
 from groundplan.runtime.events import READY_STATES, Emit, Event, State
-from groundplan.runtime.protocol import Line, Plan, Step
+from groundplan.runtime.protocol import Call, Line, Plan, Step
 from groundplan.runtime.state import ServiceState, SystemState
 
 # By the server's own socket, which asks for no password.
@@ -146,14 +147,25 @@ class DockerRuntime:
 
     # -- commands ---------------------------------------------------------------------------
 
-    def run(self, workspace: Workspace, service: Service, words: Sequence[str]) -> int:
+    def call(
+        self,
+        workspace: Workspace,
+        service: Service,
+        words: Sequence[str],
+        variables: Mapping[str, str] = MappingProxyType({}),
+        on_terminal: bool = False,
+    ) -> Call:
         """See `Runtime`."""
         here = self._project()
         runs = any(
             each.pid for each in containers.of_project(here.name) if each.service == service.name
         )
-        how = ["exec"] if runs else ["run", "--rm", "--no-deps"]
-        return _on_terminal(here, *how, *_terminal(), service.name, *words)
+        # `run` takes the values of variables from its own environment, `exec` only from its command line.
+        how = ["exec"] if runs and not variables else ["run", "--rm", "--no-deps"]
+        named = [word for name in variables for word in ("--env", name)]
+        terminal = _terminal() if on_terminal else ["--no-TTY"]
+        command = here.command(*how, *terminal, *named, service.name, *words)
+        return Call((*command,), here.process_environment | dict(variables))
 
     def psql(self, workspace: Workspace, service: Service, arguments: Sequence[str]) -> int:
         """See `Runtime`."""
@@ -223,6 +235,7 @@ def _service_state(service: Service, container: Container | None, is_oneshot: bo
         restarts=container.restarts,
         why=container.why,
         is_tool=service.is_tool,
+        report=container.report,
         ports={str(target): port for target, port in container.ports.items()},
     )
 

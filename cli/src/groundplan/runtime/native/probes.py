@@ -12,6 +12,7 @@ from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 _POLL = 0.02
+_MOST_OUTPUT = 4096  # as Docker keeps
 
 
 class Probe(Protocol):
@@ -78,13 +79,15 @@ class GreetingProbe:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class CommandProbe:
     """Run a command; ready when it ends with 0."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
+    output: str = ""
+    """What the command printed last."""
 
     async def check(self) -> str | None:
         """Why the service is not ready, or None."""
@@ -101,7 +104,8 @@ class CommandProbe:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             output.seek(0)
-            text = output.read().decode(errors="replace").strip().splitlines()
+            self.output = output.read(_MOST_OUTPUT).decode(errors="replace").strip()
+        text = self.output.splitlines()
         return (
             None
             if process.returncode == 0

@@ -20,6 +20,8 @@ from typing import Protocol
 from groundplan.errors import UserError
 from groundplan.runtime.native import cache, debian
 
+LIBRARIES = "LD_LIBRARY_PATH"
+"""The variable that shows the dynamic linker what unpacked programs need."""
 _LOCKS = Path(__file__).parent / "locks"
 
 
@@ -98,7 +100,7 @@ class DebianProgram:
         """What the dynamic linker needs to run an unpacked binary."""
         if not self.path.is_relative_to(self.packages.target):
             return {}
-        return {"LD_LIBRARY_PATH": self.packages.libraries}
+        return {LIBRARIES: self.packages.libraries}
 
 
 @dataclass(frozen=True)
@@ -333,7 +335,7 @@ class CachedPythonEnvironment:
     @property
     def remedy(self) -> str:
         """How it is got."""
-        return f"installs {self.title} and its packages into the cache (about 520 MB)"
+        return f"installs {self.title} and its packages into the cache"
 
     @property
     def folder(self) -> Path:
@@ -419,8 +421,8 @@ def toolchain(context: Path) -> Sequence[Requirement]:
     )
 
 
-def search_path(context: Path) -> str:
-    """PATH on which a service finds the programs of its own toolchain first."""
+def search_path(context: Path, programs: Sequence[DebianProgram] = ()) -> str:
+    """PATH on which a service finds its own toolchain first, then `programs`."""
     folders = [
         str(item.folder)
         for item in toolchain(context)
@@ -428,6 +430,7 @@ def search_path(context: Path) -> str:
     ]
     if (context / "package.json").exists():
         folders.append(str(Node().folder))
+    folders += [str(program.path.parent) for program in programs]
     return ":".join([*folders, os.environ.get("PATH", os.defpath)])
 
 

@@ -10,14 +10,15 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from groundplan.errors import UserError
 from groundplan.model.place import servers_folder, state_folder
 from groundplan.runtime.native.state import StateFile, end_strays
-from groundplan.runtime.protocol import Line
+from groundplan.runtime.protocol import Call, Line
 
 if TYPE_CHECKING:
     from groundplan.model.workspace import Service, Workspace
@@ -103,14 +104,21 @@ class NativeRuntime:
             time.sleep(_POLL)
             yield from sorted(_new_lines(files, offsets))
 
-    def run(self, workspace: Workspace, service: Service, words: Sequence[str]) -> int:
+    def call(
+        self,
+        workspace: Workspace,
+        service: Service,
+        words: Sequence[str],
+        variables: Mapping[str, str] = MappingProxyType({}),
+        on_terminal: bool = False,
+    ) -> Call:
         """See `Runtime`."""
         from groundplan.runtime.native.addresses import Addresses
         from groundplan.runtime.native.drivers import source
         from groundplan.runtime.native.drivers.base import Site
 
         environment = source.environment_of(service, Site(workspace, Addresses(workspace)))
-        return subprocess.run([*words], cwd=service.context, env=environment).returncode
+        return Call((*words,), environment | dict(variables), service.context)
 
     def psql(self, workspace: Workspace, service: Service, arguments: Sequence[str]) -> int:
         """See `Runtime`."""

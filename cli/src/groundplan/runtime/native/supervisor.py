@@ -23,6 +23,7 @@ from groundplan.runtime.native import cache
 from groundplan.runtime.native.addresses import Addresses
 from groundplan.runtime.native.drivers import driver_of
 from groundplan.runtime.native.drivers.base import Driver, Launch, Site
+from groundplan.runtime.native.probes import CommandProbe
 from groundplan.runtime.native.process import Keeper, Log, ServiceProcess
 from groundplan.runtime.native.requirements import Requirement
 from groundplan.runtime.native.sockets import is_foreign
@@ -54,6 +55,8 @@ class Unit:
     ready_at: float | None = None
     tail: list[str] = field(default_factory=list)
     """The last lines of its log."""
+    report: str = ""
+    """What its health check printed last."""
     started: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -259,6 +262,7 @@ class Supervisor:
                 return f"It was not ready after {time.monotonic() - unit.began:.0f} s: {why}."
             await asyncio.sleep(_START_INTERVAL)
         await self._refuse_foreign_answer(unit)
+        self._keep_report(unit, launch)
         self._become_ready(unit, State.HEALTHY)
         return await self._watch_health(unit, launch, check)
 
@@ -280,6 +284,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(check.interval)
             why = await self._probe(launch, check)
+            self._keep_report(unit, launch)
             failures = failures + 1 if why else 0
             if failures == 0 and unit.state == State.UNHEALTHY:
                 self._change(unit, State.HEALTHY)
@@ -295,6 +300,12 @@ class Supervisor:
             return await asyncio.wait_for(launch.probe.check(), check.timeout)
         except TimeoutError:
             return f"no answer within {check.timeout:g} s"
+
+    def _keep_report(self, unit: Unit, launch: Launch) -> None:
+        report = launch.probe.output if isinstance(launch.probe, CommandProbe) else ""
+        if report != unit.report:
+            unit.report = report
+            self._write_state()
 
     def _become_ready(self, unit: Unit, state: State) -> None:
         if unit.ready_at is None:
@@ -380,6 +391,7 @@ class Supervisor:
                 if unit.ready_at and unit.restarts == 0
                 else None,
                 is_tool=unit.service.is_tool,
+                report=unit.report,
                 ports={
                     str(port.target): self._site.addresses.port(unit.name, port.target)
                     for port in unit.service.ports

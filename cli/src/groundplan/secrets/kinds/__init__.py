@@ -12,9 +12,10 @@
 | rabbitmq      | as for redis                                                                       |
 | *-certificate | sessions keep the old certificate, new ones get the new                            |
 | internal-ca   | both authorities are believed while the certificates change                        |
+| backup        | the repository takes two keys                                                      |
 """
 
-from groundplan.secrets.kinds import keys, postgres, rabbitmq, redis, tls
+from groundplan.secrets.kinds import backups, keys, postgres, rabbitmq, redis, tls
 from groundplan.secrets.kinds.base import Kind
 
 KINDS: dict[str, Kind] = {
@@ -28,4 +29,5 @@ KINDS: dict[str, Kind] = {
     "rabbitmq": rabbitmq.Admin(),
     "*-certificate": tls.Certificate(),
     "internal-ca": tls.Authority(),
+    "backup": backups.Repository(),
 }

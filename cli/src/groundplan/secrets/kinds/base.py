@@ -53,7 +53,7 @@ def renew(inventory: Inventory, *secrets: str, without: str = "") -> Iterator[St
     workspace = inventory.workspace
     for name, service in workspace.services.items():
         reads = bool({*secrets} & {*service.secrets})
-        if reads and name not in workspace.oneshots and name != without:
+        if reads and service.is_active and name not in workspace.oneshots and name != without:
             yield Renew(name)
 
 

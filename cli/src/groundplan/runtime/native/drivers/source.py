@@ -6,14 +6,15 @@ from groundplan.errors import UserError
 from groundplan.model.workspace import Service
 from groundplan.runtime.native.addresses import base_environment
 from groundplan.runtime.native.drivers.base import Launch, Site
+from groundplan.runtime.native.drivers.programs import programs_of
 from groundplan.runtime.native.probes import CommandProbe, HttpProbe, Probe
-from groundplan.runtime.native.requirements import Requirement, search_path, toolchain
+from groundplan.runtime.native.requirements import LIBRARIES, Requirement, search_path, toolchain
 
 
 class _Source:
     def requirements(self, service: Service) -> Sequence[Requirement]:
         assert service.context
-        return toolchain(service.context)
+        return (*toolchain(service.context), *programs_of(service))
 
     def launch(self, service: Service, site: Site) -> Launch:
         assert service.context
@@ -40,7 +41,11 @@ def environment_of(service: Service, site: Site) -> dict[str, str]:
     """The whole environment of a service that is built here."""
     assert service.context
     own = site.addresses.environment(service)
-    return {**base_environment(), **own, "PATH": search_path(service.context)}
+    programs = programs_of(service)
+    libraries = ":".join(filter(None, (item.environment.get(LIBRARIES) for item in programs)))
+    linked = {LIBRARIES: libraries} if libraries else {}
+    path = search_path(service.context, programs)
+    return {**base_environment(), **own, **linked, "PATH": path}
 
 
 def _probe(service: Service, site: Site, environment: dict[str, str]) -> Probe | None:

@@ -1,0 +1,1 @@
+"""Backups: asks the service that makes them, and tells how old they are."""

@@ -1,0 +1,1 @@
+"""Backups of everything that can't be made again."""

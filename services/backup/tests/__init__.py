@@ -1,0 +1,1 @@
+"""Tests of the backup service, against real servers."""
