@@ -1,0 +1,104 @@
+"""Connections that break, hang or slow down: everything finds its way back by itself."""
+
+import asyncio
+import time
+
+import pytest
+
+from drill import Drill
+from generator import export
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+HEARTBEAT_S = 10
+SERVERS = ("postgres", "rabbitmq", "redis", "storage")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_promise_07_a_black_hole_heals(drill: Drill, server: str) -> None:
+    """A server that takes everything and says nothing: soon after it answers again, all is well."""
+    if server in ("redis", "storage") and not drill.profile.is_long:
+        pytest.skip("for the long profile")
+    seconds = drill.pick(12, 120)
+    proxy = drill.stack.proxies[server]
+    async with drill.loaded():
+        await asyncio.sleep(1)
+        with drill.fault("black hole", server=server, seconds=seconds):
+            proxy.black_hole()
+            await asyncio.sleep(seconds)
+        began = time.monotonic()
+        await proxy.heal()
+        await _works(drill)
+    recovery = time.monotonic() - began
+    drained = await drill.quiet()
+    await drill.judge()
+    assert recovery <= drill.limit(2 * HEARTBEAT_S)
+    assert not _hung(drill)
+    drill.figure(
+        7,
+        f"{server} a black hole for {seconds} s under load",
+        f"the first new export done {recovery:.1f} s after, all others {drained:.0f} s later; 0 lost, 0 hung",
+    )
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_promise_07_half_open_connections_are_found(drill: Drill, server: str) -> None:
+    """Connections whose other end is gone without a word are replaced within two heartbeats."""
+    if server in ("redis", "storage") and not drill.profile.is_long:
+        pytest.skip("for the long profile")
+    async with drill.loaded():
+        await asyncio.sleep(1)
+        drill.history.fault(
+            "half-open", server=server, connections=drill.stack.proxies[server].connections
+        )
+        drill.stack.proxies[server].half_open()
+        began = time.monotonic()
+        await _works(drill)
+        recovery = time.monotonic() - began
+    drained = await drill.quiet()
+    await drill.judge()
+    assert recovery <= drill.limit(2 * HEARTBEAT_S)
+    assert not _hung(drill)
+    drill.figure(
+        7,
+        f"all connections to {server} half-open under load",
+        f"the first new export done {recovery:.1f} s after, all others {drained:.0f} s later; 0 lost, 0 hung",
+    )
+
+
+async def test_promise_07_slow_connections(drill: Drill) -> None:
+    """50 ms more on every piece to every server: slower, and nothing is lost."""
+    jobs = drill.pick(20, 500)
+    for proxy in drill.stack.proxies.values():
+        proxy.latency = 0.05
+    with drill.fault("latency", seconds=0.05):
+        await drill.load().run(jobs)
+        await drill.quiet()
+    await drill.judge()
+    drill.figure(7, f"50 ms more on every piece to every server, {jobs} jobs", "0 lost")
+
+
+async def _works(drill: Drill) -> None:
+    """Wait until an export that is asked for now is done."""
+
+    async def asked() -> str | None:
+        return await export(drill.client, drill.users[0])
+
+    job = await eventually(asked, 60, "an export accepted")
+
+    async def done() -> bool:
+        return (
+            await drill.stack.sql("SELECT status FROM jobs WHERE id = :'job'", job=job)
+            == "succeeded"
+        )
+
+    await eventually(done, 60, "an export done")
+
+
+def _hung(drill: Drill) -> list[str]:
+    """Requests that the client gave up."""
+    return [
+        f"{call.name} at {call.began} s"
+        for call in drill.history.calls()
+        if call.answer.get("error") == "ReadTimeout" or call.ended is None
+    ]
