@@ -1,18 +1,11 @@
-import {
-  connect,
-  type Channel,
-  type ChannelModel,
-  type ConsumeMessage,
-  type RecoveringChannelModel,
-} from 'amqplib';
+import { connect, type Channel, type ChannelModel, type RecoveringChannelModel } from 'amqplib';
+import { Delivery } from './delivery.ts';
 import type { Logger } from './logger.ts';
 import type { Settings } from './settings.ts';
 import { declareTopology } from './topology.ts';
-import { startCall, traceMessage } from './tracing.ts';
 
-/** `keep` says nothing to the broker: it delivers the message again once the connection ends. */
-export type Outcome = 'ack' | 'reject' | 'keep';
-export type MessageHandler = (message: ConsumeMessage) => Promise<Outcome>;
+/** What a handler does not settle is delivered again once the connection ends. Never rejects. */
+export type MessageHandler = (delivery: Delivery) => Promise<void>;
 
 const CONSUMER_TAG = 'worker';
 const QUICK_ATTEMPTS = 80;
@@ -73,7 +66,7 @@ export class Broker {
   }
 
   async #consume(model: ChannelModel): Promise<void> {
-    const { queue } = this.#settings.rabbitmq;
+    const { rabbitmq } = this.#settings;
     const reconnect = (): void => void model.close().catch(() => undefined);
     model.on('error', this.#onError);
     const channel = await model.createChannel();
@@ -82,72 +75,19 @@ export class Broker {
       if (this.#channel === channel) this.#channel = undefined;
       reconnect();
     });
-    await declareTopology(channel, queue);
+    await declareTopology(channel, rabbitmq.queue);
     await channel.prefetch(this.#settings.concurrency);
     await channel.consume(
-      queue,
+      rabbitmq.queue,
       // Null says that the queue was deleted: a new connection declares it again.
       (message) => {
-        if (message) void this.#process(channel, message);
+        if (message) void this.#handle(new Delivery(channel, message, rabbitmq, this.#logger));
         else reconnect();
       },
       { consumerTag: CONSUMER_TAG },
     );
     this.#channel = channel;
     this.#logger.info('broker.consuming');
-  }
-
-  async #process(channel: Channel, message: ConsumeMessage): Promise<void> {
-    const { name, attributes } = this.#operation('process', 'process');
-    await traceMessage(name, attributes, message.properties.headers, async () => {
-      this.#call('receive', 'receive', () => undefined);
-      const outcome = await this.#handle(message);
-      this.#settle(channel, message, outcome);
-    });
-  }
-
-  #settle(channel: Channel, message: ConsumeMessage, outcome: Outcome): void {
-    try {
-      if (outcome === 'ack') {
-        this.#call('ack', 'settle', () => {
-          channel.ack(message);
-        });
-      }
-      if (outcome === 'reject') {
-        this.#call('reject', 'settle', () => {
-          channel.reject(message, false);
-        });
-      }
-    } catch (error) {
-      // The connection was lost meanwhile; the redelivered message finds the job in PostgreSQL.
-      this.#logger.info({ err: error }, 'message.redelivered_later');
-    }
-  }
-
-  /** Does something at the broker in a span; a message that was pushed has arrived by then. */
-  #call(verb: string, type: string, call: () => void): void {
-    const { name, attributes } = this.#operation(verb, type);
-    const end = startCall(name, attributes);
-    try {
-      call();
-      end();
-    } catch (error) {
-      end(error);
-      throw error;
-    }
-  }
-
-  #operation(verb: string, type: string) {
-    const { host, port, queue } = this.#settings.rabbitmq;
-    const attributes = {
-      'messaging.system': 'rabbitmq',
-      'messaging.operation.type': type,
-      'messaging.operation.name': verb,
-      'messaging.destination.name': queue,
-      'server.address': host,
-      'server.port': port,
-    };
-    return { name: `${verb} ${queue}`, attributes };
   }
 
   readonly #onError = (error: unknown): void => {

@@ -1,33 +1,33 @@
-import type { ConsumeMessage } from 'amqplib';
-import type { Outcome } from './broker.ts';
 import type { JobMessage } from './contracts/job-message.ts';
-import { describe } from './errors.ts';
+import type { Delivery } from './delivery.ts';
+
 import type { Logger } from './logger.ts';
-import type { JobRunner } from './runner.ts';
+import type { Held, JobRunner } from './runner.ts';
 import type { Validate } from './schema.ts';
 import { markFailed } from './tracing.ts';
 
 /*
- * Every outcome of a message. None is ever requeued by hand: what is to be tried again has a row
- * in the outbox, or is found by the API's sweeper, and both count attempts in PostgreSQL.
+ * A message wakes a worker; which job is then done, PostgreSQL says. Every outcome of a message:
  *
- * | what happened                         | message   | job                                        |
- * | ------------------------------------- | --------- | ------------------------------------------ |
- * | not valid against the message schema  | reject    | untouched                                  |
- * | gone, finished or leased by another   | ack       | untouched                                  |
- * | succeeded                             | ack       | succeeded                                  |
- * | cancelled                             | ack       | cancelled                                  |
- * | attempt failed, others are left       | ack       | queued, in the outbox with a delay         |
- * | last attempt failed                   | reject    | failed                                     |
- * | unknown type, or permanent error      | reject    | failed                                     |
- * | lease lost                            | ack       | another worker's                           |
- * | worker stops while it runs            | ack       | queued, in the outbox, attempt given back  |
- * | worker stops before it is claimed     | keep      | untouched                                  |
- * | database away                         | wait      | claimed or recorded once it is back        |
- * | database away, and worker stops       | keep, ack | before the claim; after it: lease runs out |
- * | connection to the broker lost         | (void)    | goes on; the redelivered message finds it  |
+ * | what happened                         | message   | job                                       |
+ * | ------------------------------------- | --------- | ----------------------------------------- |
+ * | not valid against the message schema  | reject    | untouched                                 |
+ * | no job is due                         | ack       | none                                      |
+ * | a job was claimed, and ended somehow  | ack       | succeeded, queued again, failed, or ended |
+ * | claimed, and redelivered before       | ack early | runs on                                   |
+ * | worker stops before it claims         | keep      | untouched                                 |
+ * | worker stops while it runs one        | ack       | queued again, attempt given back          |
+ * | worker dies before it claims          | keep      | untouched                                 |
+ * | worker dies while it runs one         | keep      | lease runs out, then queued again         |
+ * | database away                         | wait      | claimed or recorded once it is back       |
+ * | database away, and worker stops       | keep, ack | before the claim; after: lease runs out   |
+ * | connection to the broker lost         | (void)    | goes on; the message wakes somebody else  |
  *
  * ack: done. reject: to the dead letters. keep: the broker delivers it again to another worker.
+ *
+ * The ack waits for the end of the job, so that a busy worker gets no more messages than it has places.
+ * The broker counts deliveries, and gives up a message that ends its worker twenty times. No job may
+ * bring that about: once a worker has died on a message, it is acked as soon as a job is claimed.
  */
 
 /** Turns messages into runs of jobs, a few at a time. */
@@ -37,7 +37,7 @@ export class Consumer {
   readonly #concurrency: number;
   readonly #draining: AbortSignal;
   readonly #logger: Logger;
-  readonly #running = new Set<Promise<Outcome>>();
+  readonly #running = new Set<Promise<void>>();
 
   constructor(
     validate: Validate<JobMessage>,
@@ -54,12 +54,12 @@ export class Consumer {
   }
 
   /** Waits for a free place: after a lost connection, messages arrive beside jobs still running. */
-  async handle(message: ConsumeMessage): Promise<Outcome> {
+  async handle(delivery: Delivery): Promise<void> {
     while (this.#running.size >= this.#concurrency) await Promise.race(this.#running);
-    if (this.#draining.aborted) return 'keep';
-    const run = this.#run(message);
+    if (this.#draining.aborted) return;
+    const run = this.#process(delivery);
     this.#running.add(run);
-    return run.finally(() => this.#running.delete(run));
+    await run.finally(() => this.#running.delete(run));
   }
 
   /** Resolves when no job runs. */
@@ -67,28 +67,36 @@ export class Consumer {
     await Promise.all(this.#running);
   }
 
-  async #run({ content, properties }: ConsumeMessage): Promise<Outcome> {
-    const headers = traceHeaders(properties.headers?.traceparent);
-    const logger = this.#logger.child(headers);
-    let jobId;
+  async #process(delivery: Delivery): Promise<void> {
     try {
-      jobId = this.#validate(JSON.parse(content.toString())).job_id;
+      this.#validate(JSON.parse(delivery.text));
     } catch (error) {
-      logger.error({ err: error }, 'message.rejected');
-      markFailed('The message is not valid.', error);
-      return 'reject';
+      await this.#reject(delivery, error);
+      return;
     }
     try {
-      return await this.#runner.run(jobId, headers, logger.child({ job_id: jobId }));
+      const claim = await this.#runner.claim(this.#logger);
+      await delivery.trace(claim?.headers ?? delivery.headers, async () => {
+        if (claim) await this.#run(claim, delivery);
+        delivery.ack();
+      });
     } catch (error) {
-      logger.warn({ err: error }, 'message.kept');
-      markFailed(describe(error), error);
-      return 'keep';
+      this.#logger.warn({ err: error }, 'message.kept');
     }
   }
-}
 
-/** The W3C trace context of a message; it goes into log lines and on into further messages. */
-function traceHeaders(traceparent: unknown): { traceparent?: string } {
-  return typeof traceparent === 'string' ? { traceparent } : {};
+  async #run(claim: Held, delivery: Delivery): Promise<void> {
+    if (delivery.redelivered) delivery.ack();
+    const { id, attempt, headers } = claim;
+    await this.#runner.run(claim, this.#logger.child({ ...headers, job_id: id, attempt }));
+  }
+
+  async #reject(delivery: Delivery, error: unknown): Promise<void> {
+    await delivery.trace(delivery.headers, () => {
+      this.#logger.error({ err: error }, 'message.rejected');
+      markFailed('The message is not valid.', error);
+      delivery.reject();
+      return Promise.resolve();
+    });
+  }
 }

@@ -18,6 +18,9 @@ export class JobError extends Error {
 export class Cancelled extends Error {
   override name = 'Cancelled';
 }
+export class TimedOut extends Error {
+  override name = 'TimedOut';
+}
 export class LeaseLost extends Error {
   override name = 'LeaseLost';
 }

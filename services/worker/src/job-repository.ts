@@ -1,32 +1,24 @@
 import type { Pool } from 'pg';
 import type { JobResult } from './job.ts';
-import { ROUTING_KEY } from './topology.ts';
 
 /*
- * States of a job, as far as the worker moves them. PostgreSQL is the truth.
+ * What the worker does to jobs: it calls functions of PostgreSQL, which hold the rules (migration
+ * 0003 of the API; docs/services/worker-service.md has the table of states).
  *
- * | from                           | to        | by        | when                                    |
- * | ------------------------------ | --------- | --------- | --------------------------------------- |
- * | queued, or running and expired | running   | claim     | attempts are left; attempts + 1         |
- * | running                        | running   | extend    | the lease is held; says how far it is   |
- * | running                        | succeeded | succeed   | the handler resolved                    |
- * | running                        | cancelled | cancel    | the handler ended on a cancel request   |
- * | running                        | queued    | requeue   | the attempt failed, or the worker stops |
- * | running, cancel requested      | cancelled | requeue   | as above                                |
- * | running                        | failed    | fail      | the last attempt or permanently failed  |
- *
- * Every change but the claim is fenced: it holds only while `lease_token` is the claim's own.
- * All return false, and change nothing, once another worker or the sweeper has taken the job.
+ * Every call but the claim is fenced: it holds only while `token` is the one of the last claim.
+ * Else it changes nothing: another worker or the sweeper has taken the job.
  */
 
 export interface Claim {
   readonly id: string;
   readonly type: string;
   readonly params: unknown;
+  /** Trace context of the request that asked for the job. */
+  readonly headers: Record<string, string>;
+  /** 1 on the first attempt. */
   readonly attempt: number;
-  readonly maxAttempts: number;
-  readonly cancelRequested: boolean;
-  readonly leaseToken: string;
+  /** Larger in each claim of the job, even where an attempt is not counted. */
+  readonly claim: number;
 }
 
 export interface Progress {
@@ -43,87 +35,49 @@ export class JobRepository {
     this.#leaseSeconds = leaseSeconds;
   }
 
-  /** Undefined where the job is gone, finished, out of attempts or leased by another worker. */
-  async claim(id: string): Promise<Claim | undefined> {
+  /** The job whose turn it is, if one is due; the same one again for the same token. */
+  async claim(token: string): Promise<Claim | undefined> {
     const { rows } = await this.#pool.query<Claim>(
-      `UPDATE jobs SET status = 'running', attempts = attempts + 1,
-         lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
-         started_at = coalesce(started_at, now()), progress_done = 0, error = NULL
-       WHERE id = $1 AND attempts < max_attempts
-         AND (status = 'queued' OR (status = 'running' AND lease_expires_at < now()))
-       RETURNING id, type, params, attempts AS attempt, max_attempts AS "maxAttempts",
-         cancel_requested AS "cancelRequested", lease_token AS "leaseToken"`,
-      [id, this.#leaseSeconds],
+      `SELECT id, type, params, headers, attempts AS attempt, claims AS claim
+       FROM claim_job($1, $2)`,
+      [token, this.#leaseSeconds],
     );
     return rows[0];
   }
 
   /** Extends the lease and writes the progress; also tells whether a cancel was requested. */
-  async extend(claim: Claim, { done, total }: Progress): Promise<'held' | 'cancel' | 'lost'> {
-    const { rows } = await this.#pool.query<{ cancel_requested: boolean }>(
-      `UPDATE jobs SET lease_expires_at = now() + make_interval(secs => $3),
-         progress_done = $4, progress_total = $5
-       WHERE id = $1 AND lease_token = $2 AND status = 'running'
-       RETURNING cancel_requested`,
-      [claim.id, claim.leaseToken, this.#leaseSeconds, done, total],
+  async extend(id: string, token: string, { done, total }: Progress) {
+    const values = [id, token, this.#leaseSeconds, done, total];
+    return this.#call<'held' | 'cancel' | 'lost'>('extend_job($1, $2, $3, $4, $5)', values);
+  }
+
+  async succeed(id: string, token: string, result: JobResult | null, { done, total }: Progress) {
+    const values = [id, token, result, done, total];
+    return this.#call<boolean>('succeed_job($1, $2, $3, $4, $5)', values);
+  }
+
+  /** The job is queued again with backoff, or ends if attempts are used up; its status, if held. */
+  async fail(id: string, token: string, reason: string, permanent: boolean) {
+    const values = [id, token, reason, permanent];
+    return this.#call<string | null>('fail_job($1, $2, $3, $4)', values);
+  }
+
+  /** Ends a job that was to be cancelled. */
+  async cancel(id: string, token: string) {
+    return this.#call<boolean>('cancel_job($1, $2)', [id, token]);
+  }
+
+  /** Queues the job again; the attempt does not count. */
+  async putBack(id: string, token: string) {
+    return this.#call<string | null>('put_back_job($1, $2)', [id, token]);
+  }
+
+  async #call<T>(call: string, values: unknown[]): Promise<T> {
+    const { rows } = await this.#pool.query<{ answer: T }>(
+      `SELECT answer FROM ${call} AS answer`,
+      values,
     );
-    if (!rows[0]) return 'lost';
-    return rows[0].cancel_requested ? 'cancel' : 'held';
-  }
-
-  /** May be repeated after a lost answer, so it keeps the token and accepts its own success. */
-  async succeed(claim: Claim, result: JobResult | null, { done, total }: Progress) {
-    return this.#change(
-      `UPDATE jobs SET status = 'succeeded', result = $3, progress_done = $4, progress_total = $5,
-         error = NULL, lease_expires_at = NULL, finished_at = coalesce(finished_at, now())
-       WHERE id = $1 AND lease_token = $2 AND status IN ('running', 'succeeded')`,
-      [claim.id, claim.leaseToken, result, done, total],
-    );
-  }
-
-  async fail(claim: Claim, error: string): Promise<boolean> {
-    return this.#end(claim, 'failed', error);
-  }
-
-  async cancel(claim: Claim): Promise<boolean> {
-    return this.#end(claim, 'cancelled', null);
-  }
-
-  /**
-   * Puts the job back with a message in the outbox, to be sent after `delaySeconds`. Without an
-   * error the attempt does not count.
-   */
-  async requeue(claim: Claim, error: string | null, delaySeconds: number, headers: object) {
-    return this.#change(
-      `WITH job AS (
-         UPDATE jobs SET error = $3, lease_token = NULL, lease_expires_at = NULL,
-           status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,
-           finished_at = CASE WHEN cancel_requested THEN now() END,
-           attempts = attempts - CASE WHEN $3::text IS NULL THEN 1 ELSE 0 END,
-           enqueued_at = now() + make_interval(secs => $4)
-         WHERE id = $1 AND lease_token = $2 AND status = 'running'
-         RETURNING id, type, status, enqueued_at
-       ), message AS (
-         INSERT INTO outbox (job_id, routing_key, message, headers, available_at)
-         SELECT id, $5, jsonb_build_object('job_id', id, 'type', type), $6, enqueued_at
-         FROM job WHERE status = 'queued'
-       )
-       SELECT FROM job`,
-      [claim.id, claim.leaseToken, error, delaySeconds, ROUTING_KEY, headers],
-    );
-  }
-
-  async #end(claim: Claim, status: 'failed' | 'cancelled', error: string | null) {
-    return this.#change(
-      `UPDATE jobs SET status = $3, error = $4, finished_at = now(),
-         lease_token = NULL, lease_expires_at = NULL
-       WHERE id = $1 AND lease_token = $2 AND status = 'running'`,
-      [claim.id, claim.leaseToken, status, error],
-    );
-  }
-
-  async #change(sql: string, values: unknown[]): Promise<boolean> {
-    const { rowCount } = await this.#pool.query(sql, values);
-    return rowCount === 1;
+    if (!rows[0]) throw new Error(`${call} gave no answer`);
+    return rows[0].answer;
   }
 }

@@ -5,13 +5,18 @@ import { JobError } from './errors.ts';
 import type { JobHandler } from './job.ts';
 import { loadSchema, type Validate } from './schema.ts';
 
+/** What an attempt may take where its job type says nothing else. */
+const TIME_LIMIT_SECONDS = 30 * 60;
+
 export interface JobType {
   readonly handle: JobHandler<unknown>;
+  readonly timeLimitSeconds: number;
   readonly validate: Validate<unknown>;
 }
 
 /**
- * Loads every TYPE.ts of a folder, which exports `handle`, with contracts/jobs/TYPE.schema.json.
+ * Loads every TYPE.ts of a folder, which exports `handle` and, if it may take more or less than 30
+ * minutes, `timeLimitSeconds`, with contracts/jobs/TYPE.schema.json.
  * @throws where a file exports no handler or its schema is missing.
  */
 export async function loadJobTypes(
@@ -22,7 +27,7 @@ export async function loadJobTypes(
   for (const file of (await readdir(directory)).filter((name) => name.endsWith('.ts'))) {
     const type = basename(file, '.ts');
     types.set(type, {
-      handle: await importHandler(join(directory, file)),
+      ...(await importHandler(join(directory, file))),
       validate: await loadSchema(join(contracts, 'jobs', `${type}.schema.json`), 'params'),
     });
   }
@@ -36,8 +41,10 @@ export function findJobType(types: ReadonlyMap<string, JobType>, type: string): 
   return found;
 }
 
-async function importHandler(file: string): Promise<JobHandler<unknown>> {
-  const module = (await import(pathToFileURL(file).href)) as { handle?: JobHandler<unknown> };
-  if (typeof module.handle !== 'function') throw new Error(`${file} must export \`handle\`.`);
-  return module.handle;
+async function importHandler(file: string): Promise<Omit<JobType, 'validate'>> {
+  const module = (await import(pathToFileURL(file).href)) as Partial<JobType>;
+  const { handle, timeLimitSeconds = TIME_LIMIT_SECONDS } = module;
+  if (typeof handle !== 'function') throw new Error(`${file} must export \`handle\`.`);
+  if (!(timeLimitSeconds > 0)) throw new Error(`${file}: timeLimitSeconds must be positive.`);
+  return { handle, timeLimitSeconds };
 }

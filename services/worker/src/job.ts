@@ -7,8 +7,10 @@ export interface JobContext<Params> {
   readonly jobId: string;
   /** 1 on the first attempt. */
   readonly attempt: number;
+  /** Larger each time the job is begun; the name of a file holds it, so that none is overwritten. */
+  readonly claim: number;
   readonly params: Params;
-  /** Aborted on cancel, on a lost lease and on shutdown: then end within 2 s and leave nothing. */
+  /** Aborted on cancel, time limit, lost lease and shutdown: then end within 2 s and leave nothing. */
   readonly signal: AbortSignal;
   /** Tells how far the job is, in any unit. Cheap: written down at most 4 times a second. */
   readonly progress: (done: number, total: number) => void;
@@ -17,7 +19,10 @@ export interface JobContext<Params> {
   readonly logger: Logger;
 }
 
-/** The file that a job made; kept in `jobs.result`. */
+/**
+ * The file that a job made; kept in `jobs.result`. Its key is FOLDER/JOB/CLAIM/NAME: all of
+ * FOLDER/JOB is deleted when the file expires.
+ */
 export interface JobResult {
   readonly key: string;
   readonly filename: string;

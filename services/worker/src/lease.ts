@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cancelled, LeaseLost, type Stopping } from './errors.ts';
-import type { Claim, JobRepository, Progress } from './job-repository.ts';
+import { Cancelled, LeaseLost, type Stopping, type TimedOut } from './errors.ts';
+import type { JobRepository, Progress } from './job-repository.ts';
 import type { Logger } from './logger.ts';
 import { untraced } from './tracing.ts';
 
 const TICK_MS = 250;
-/** Of 15 s that is every 4 s: three heartbeats may fail. */
-const HEARTBEAT_SHARE = 4 / 15;
+/** So soon a job hears that it was cancelled. */
+const HEARTBEAT_MS = 1000;
 
 /**
  * Holds the lease of a running job: extends it while the job runs and writes its progress, both in
@@ -16,7 +16,8 @@ export class Lease {
   /** Written down with the next extension. */
   progress: Progress = { done: 0, total: null };
   readonly #repository: JobRepository;
-  readonly #claim: Claim;
+  readonly #id: string;
+  readonly #token: string;
   readonly #leaseMs: number;
   readonly #logger: Logger;
   readonly #ended = new AbortController();
@@ -25,12 +26,18 @@ export class Lease {
   #extendedAt = performance.now();
   readonly #loop: Promise<void>;
 
-  constructor(repository: JobRepository, claim: Claim, leaseSeconds: number, logger: Logger) {
+  constructor(
+    repository: JobRepository,
+    id: string,
+    token: string,
+    leaseSeconds: number,
+    logger: Logger,
+  ) {
     this.#repository = repository;
-    this.#claim = claim;
+    this.#id = id;
+    this.#token = token;
     this.#leaseMs = leaseSeconds * 1000;
     this.#logger = logger;
-    if (claim.cancelRequested) this.end(new Cancelled());
     this.#loop = untraced(() => this.#hold());
   }
 
@@ -39,7 +46,7 @@ export class Lease {
   }
 
   /** Aborts the signal: the job is to end, for this reason. */
-  end(reason: Cancelled | LeaseLost | Stopping): void {
+  end(reason: Cancelled | LeaseLost | Stopping | TimedOut): void {
     this.#ended.abort(reason);
   }
 
@@ -60,14 +67,14 @@ export class Lease {
     if (this.#stopped.signal.aborted) return false;
     const { done, total } = this.progress;
     if (done !== this.#written.done || total !== this.#written.total) return true;
-    return performance.now() - this.#extendedAt >= this.#leaseMs * HEARTBEAT_SHARE;
+    return performance.now() - this.#extendedAt >= Math.min(HEARTBEAT_MS, this.#leaseMs / 4);
   }
 
   async #extend(): Promise<void> {
     const sentAt = performance.now();
     const { progress } = this;
     try {
-      const answer = await this.#repository.extend(this.#claim, progress);
+      const answer = await this.#repository.extend(this.#id, this.#token, progress);
       if (answer === 'lost') this.end(new LeaseLost());
       if (answer === 'cancel') this.end(new Cancelled());
       this.#extendedAt = sentAt;

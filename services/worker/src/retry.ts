@@ -26,11 +26,6 @@ export async function untilDatabaseAnswers<T>(
   }
 }
 
-/** Seconds until the attempt after `attempt`: about 1, 4, 16, then 60. */
-export function backoffSeconds(attempt: number): number {
-  return Math.min(60, 4 ** (attempt - 1)) * (0.75 + 0.5 * Math.random());
-}
-
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
 }

@@ -1,14 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { addAbortListener, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Outcome } from './broker.ts';
 import type { Database } from './database.ts';
-import { Cancelled, describe, JobError, LeaseLost, Stopping } from './errors.ts';
+import { Cancelled, describe, JobError, LeaseLost, Stopping, TimedOut } from './errors.ts';
 import type { JobResult } from './job.ts';
 import type { Claim, JobRepository } from './job-repository.ts';
 import { findJobType, type JobType } from './job-types.ts';
 import { Lease } from './lease.ts';
 import type { Logger } from './logger.ts';
-import { backoffSeconds, untilDatabaseAnswers } from './retry.ts';
+import { untilDatabaseAnswers } from './retry.ts';
 import type { Storage } from './storage.ts';
 import { markFailed } from './tracing.ts';
 
@@ -27,11 +27,13 @@ export interface RunnerOptions {
   readonly stopping: AbortSignal;
 }
 
+/** A claim that this worker holds. */
+export type Held = Claim & { readonly token: string };
+
 /** A claimed job with all that one attempt at it needs. */
 interface Attempt {
-  readonly claim: Claim;
+  readonly claim: Held;
   readonly lease: Lease;
-  readonly headers: object;
   readonly logger: Logger;
 }
 
@@ -43,115 +45,118 @@ export class JobRunner {
     this.#options = options;
   }
 
-  /** @param headers go with the message of a further attempt: its trace context. */
-  async run(jobId: string, headers: object, log: Logger): Promise<Outcome> {
-    const { repository, leaseSeconds, draining, stopping } = this.#options;
-    const claim = await untilDatabaseAnswers(() => repository.claim(jobId), draining, log);
-    if (!claim) {
-      log.info('job.not_claimable');
-      return 'ack';
-    }
-    const logger = log.child({ attempt: claim.attempt });
+  /** The job whose turn it is, if one is due. Waits for a database that is away. */
+  async claim(logger: Logger): Promise<Held | undefined> {
+    const { repository, draining } = this.#options;
+    const token = randomUUID();
+    const claim = await untilDatabaseAnswers(() => repository.claim(token), draining, logger);
+    return claim && { ...claim, token };
+  }
+
+  /** Resolves once the outcome is recorded, or another worker has the job. */
+  async run(claim: Held, logger: Logger): Promise<void> {
+    const { repository, leaseSeconds, stopping } = this.#options;
     logger.info('job.claimed');
-    const lease = new Lease(repository, claim, leaseSeconds, logger);
+    const lease = new Lease(repository, claim.id, claim.token, leaseSeconds, logger);
     const stopListener = addAbortListener(stopping, () => {
       lease.end(new Stopping());
     });
     try {
-      return await this.#perform({ claim, lease, headers, logger });
+      await this.#perform({ claim, lease, logger });
     } finally {
       stopListener[Symbol.dispose]();
     }
   }
 
-  async #perform(attempt: Attempt): Promise<Outcome> {
+  async #perform(attempt: Attempt): Promise<void> {
     const { lease } = attempt;
     try {
       const result = await Promise.race([this.#handle(attempt), abandoned(lease.signal)]);
       await lease.stop();
-      return await this.#succeed(attempt, result);
+      await this.#succeed(attempt, result);
     } catch (error) {
       await lease.stop();
-      return lease.signal.aborted ? this.#abort(attempt) : this.#fail(attempt, error);
+      await (lease.signal.aborted ? this.#abort(attempt) : this.#fail(attempt, error));
     }
   }
 
   async #handle({ claim, lease, logger }: Attempt): Promise<JobResult | null> {
     lease.signal.throwIfAborted();
     const { types, database, storage } = this.#options;
-    const { handle, validate } = findJobType(types, claim.type);
-    return handle({
-      jobId: claim.id,
-      attempt: claim.attempt,
-      params: validate(claim.params),
-      signal: lease.signal,
-      progress: (done, total) => (lease.progress = { done, total }),
-      database,
-      storage,
-      logger,
+    const { handle, validate, timeLimitSeconds } = findJobType(types, claim.type);
+    const limit = setTimeout(() => {
+      lease.end(new TimedOut(`The attempt took longer than ${inWords(timeLimitSeconds)}.`));
+    }, timeLimitSeconds * 1000);
+    try {
+      return await handle({
+        jobId: claim.id,
+        attempt: claim.attempt,
+        claim: claim.claim,
+        params: validate(claim.params),
+        signal: lease.signal,
+        progress: (done, total) => (lease.progress = { done, total }),
+        database,
+        storage,
+        logger,
+      });
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  async #succeed(attempt: Attempt, result: JobResult | null): Promise<void> {
+    const { claim, lease, logger } = attempt;
+    const recorded = await this.#record(logger, () =>
+      this.#options.repository.succeed(claim.id, claim.token, result, lease.progress),
+    );
+    if (recorded) logger.info('job.succeeded');
+    if (recorded !== false || !result) return;
+    await this.#options.storage.remove(result.key).catch((error: unknown) => {
+      logger.warn({ err: error, key: result.key }, 'job.object_left');
     });
   }
 
-  async #succeed(attempt: Attempt, result: JobResult | null): Promise<Outcome> {
+  async #abort(attempt: Attempt): Promise<void> {
     const { claim, lease, logger } = attempt;
-    const recorded = await this.#record(attempt, 'job.succeeded', (repository) =>
-      repository.succeed(claim, result, lease.progress),
-    );
-    if (recorded === 'lost' && result) {
-      await this.#options.storage.remove(result.key).catch((error: unknown) => {
-        logger.warn({ err: error, key: result.key }, 'job.object_left');
-      });
-    }
-    return 'ack';
-  }
-
-  async #abort(attempt: Attempt): Promise<Outcome> {
-    const { claim, lease, headers, logger } = attempt;
+    const { repository } = this.#options;
     const reason: unknown = lease.signal.reason;
+    if (reason instanceof TimedOut) await this.#fail(attempt, new JobError(reason.message));
     if (reason instanceof LeaseLost) logger.warn('job.lease_lost');
     if (reason instanceof Cancelled) {
-      await this.#record(attempt, 'job.cancelled', (repository) => repository.cancel(claim));
+      const done = await this.#record(logger, () => repository.cancel(claim.id, claim.token));
+      if (done) logger.info('job.cancelled');
     }
     if (reason instanceof Stopping) {
-      await this.#record(attempt, 'job.put_back', (repository) =>
-        repository.requeue(claim, null, 0, headers),
-      );
+      const status = await this.#record(logger, () => repository.putBack(claim.id, claim.token));
+      if (status) logger.info({ status }, 'job.put_back');
     }
-    return 'ack';
   }
 
-  async #fail(attempt: Attempt, error: unknown): Promise<Outcome> {
-    const { claim, headers, logger } = attempt;
+  async #fail(attempt: Attempt, error: unknown): Promise<void> {
+    const { claim, logger } = attempt;
+    const { repository } = this.#options;
     const text = describe(error);
     logger.error({ err: error }, 'job.attempt_failed');
     markFailed(text, error);
     const permanent = error instanceof JobError && error.permanent;
-    if (!permanent && claim.attempt < claim.maxAttempts) {
-      await this.#record(attempt, 'job.retried', (repository) =>
-        repository.requeue(claim, text, backoffSeconds(claim.attempt), headers),
-      );
-      return 'ack';
-    }
-    const recorded = await this.#record(attempt, 'job.failed', (repository) =>
-      repository.fail(claim, text),
+    const status = await this.#record(logger, () =>
+      repository.fail(claim.id, claim.token, text, permanent),
     );
-    return recorded === 'recorded' ? 'reject' : 'ack';
+    if (status) logger.info(status === 'queued' ? 'job.retried' : `job.${status}`);
   }
 
-  /** `unknown`: the database is away and the worker stops; the sweeper revives the job. */
-  async #record(
-    { logger }: Attempt,
-    event: string,
-    change: (repository: JobRepository) => Promise<boolean>,
-  ): Promise<'recorded' | 'lost' | 'unknown'> {
-    const { repository, stopping } = this.#options;
+  /**
+   * The answer of the database: nothing or false where the job is another worker's. Undefined where
+   * the database is away and the worker stops; the sweeper revives the job then.
+   */
+  async #record<T>(logger: Logger, change: () => Promise<T>): Promise<T | undefined> {
     try {
-      const held = await untilDatabaseAnswers(() => change(repository), stopping, logger);
-      logger.info(held ? event : 'job.lease_lost');
-      return held ? 'recorded' : 'lost';
+      const answer = await untilDatabaseAnswers(change, this.#options.stopping, logger);
+      if (!answer) logger.info('job.lease_lost');
+      return answer;
     } catch (error) {
       logger.error({ err: error }, 'job.not_recorded');
-      return 'unknown';
+      return undefined;
     }
   }
 }
@@ -161,4 +166,9 @@ async function abandoned(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) await once(signal, 'abort');
   await sleep(ABORT_MS, undefined, { ref: false });
   throw new Error('The handler ignored its abort signal.');
+}
+
+function inWords(seconds: number): string {
+  if (seconds >= 120 && seconds % 60 === 0) return `${seconds / 60} minutes`;
+  return seconds === 1 ? '1 second' : `${seconds} seconds`;
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Environment } from './environment.ts';
 
 export interface Settings {
@@ -5,6 +6,8 @@ export interface Settings {
   readonly port: number;
   readonly logLevel: string;
   readonly contractsDirectory: string;
+  /** One file for each job type. */
+  readonly jobsDirectory: string;
   readonly postgres: Server & {
     readonly database: string;
     /** All connections have its grants, and not those of the user. */
@@ -58,6 +61,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     port: given.number('PORT', 8001, 0, 65_535),
     logLevel: given.text('LOG_LEVEL', 'info'),
     contractsDirectory: given.text('CONTRACTS_DIR'),
+    jobsDirectory: given.text('JOBS_DIRECTORY', join(import.meta.dirname, 'jobs')),
     postgres: {
       ...given.address('POSTGRES_ADDRESS'),
       user: given.text('POSTGRES_USER'),

@@ -55,20 +55,27 @@ export class Storage {
     }
   }
 
-  /** Removes all under a prefix, uploads that nobody will end included. */
-  async clear(prefix: string): Promise<void> {
+  /**
+   * Removes what earlier claims of a job left: all under FOLDER/N/ with N below `claim`, uploads
+   * that nobody will end included. Of later claims it touches nothing: a worker that was thought
+   * dead may ask for this, too.
+   */
+  async clearBefore(folder: string, claim: number): Promise<void> {
     const Bucket = this.#bucket;
-    const place = { Bucket, Prefix: prefix };
+    const place = { Bucket, Prefix: folder };
     const [{ Uploads = [] }, { Contents = [] }] = await Promise.all([
       this.#client.send(new ListMultipartUploadsCommand(place)).catch(noneFound),
       this.#client.send(new ListObjectsV2Command(place)).catch(noneFound),
     ]);
-    const aborted = Uploads.map(({ Key, UploadId }) =>
+    const isEarlier = ({ Key = '' }: { Key?: string | undefined }): boolean =>
+      Number(Key.slice(folder.length).split('/')[0]) < claim;
+    const aborted = Uploads.filter(isEarlier).map(({ Key, UploadId }) =>
       this.#client
         .send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
         .catch(noneFound),
     );
-    await Promise.all([...aborted, ...Contents.map(({ Key = '' }) => this.remove(Key))]);
+    const removed = Contents.filter(isEarlier).map(({ Key = '' }) => this.remove(Key));
+    await Promise.all([...aborted, ...removed]);
   }
 
   async remove(key: string): Promise<void> {

@@ -19,15 +19,19 @@ const tracer = trace.getTracer('worker');
 /** The words for people, or nothing where what was thrown is an expected answer. */
 export type Describe = (error: unknown) => string | undefined;
 
-/** Does `work` in a CONSUMER span, a child of the W3C trace context in `headers`, if there is one. */
+/**
+ * Does `work` in a CONSUMER span, a child of the W3C trace context in `headers`, if there is one.
+ * @param startTime when it began, in milliseconds since 1970
+ */
 export async function traceMessage<T>(
   name: string,
   attributes: Attributes,
-  headers: Record<string, unknown> | undefined,
+  headers: Record<string, unknown>,
+  startTime: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  const parent = propagation.extract(ROOT_CONTEXT, headers ?? {});
-  const options = { kind: SpanKind.CONSUMER, attributes };
+  const parent = propagation.extract(ROOT_CONTEXT, headers);
+  const options = { kind: SpanKind.CONSUMER, attributes, startTime };
   return tracer.startActiveSpan(name, options, parent, async (span) => {
     try {
       return await work();

@@ -15,7 +15,6 @@ import { loadSchema } from './schema.ts';
 import type { Settings } from './settings.ts';
 import { Storage } from './storage.ts';
 
-const JOBS = join(import.meta.dirname, 'jobs');
 /** Handlers have 2 s to end and a moment to put their jobs back. */
 const END_MS = 2400;
 /** With a grace of 5 s, all of it takes less than 8 s (and traces 1 s more) even where no server answers. */
@@ -28,22 +27,15 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-/**
- * Starts a worker. PostgreSQL, the broker and the storage may be away, now and later.
- * @param jobs folder with one file for each job type
- */
-export async function startWorker(
-  settings: Settings,
-  logger: Logger,
-  jobs = JOBS,
-): Promise<Worker> {
-  const { concurrency, contractsDirectory, leaseSeconds } = settings;
+/** Starts a worker. PostgreSQL, the broker and the storage may be away, now and later. */
+export async function startWorker(settings: Settings, logger: Logger): Promise<Worker> {
+  const { concurrency, contractsDirectory, jobsDirectory, leaseSeconds } = settings;
   const draining = new AbortController();
   const stopping = new AbortController();
   const database = new Database(settings, logger);
   const storage = new Storage(settings);
   const runner = new JobRunner({
-    types: await loadJobTypes(jobs, contractsDirectory),
+    types: await loadJobTypes(jobsDirectory, contractsDirectory),
     repository: new JobRepository(database.pool, leaseSeconds),
     database,
     storage,
@@ -56,7 +48,7 @@ export async function startWorker(
     'message',
   );
   const consumer = new Consumer(isMessage, runner, concurrency, draining.signal, logger);
-  const broker = new Broker(settings, (message) => consumer.handle(message), logger);
+  const broker = new Broker(settings, (delivery) => consumer.handle(delivery), logger);
   const health = await serveHealth(settings.host, settings.port, {
     postgres: () => database.check(),
     rabbitmq: () => broker.check(),

@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Storage } from '../src/storage.ts';
 import { eventually } from './support/poll.ts';
 import { System, type Job } from './support/system.ts';
 
@@ -109,6 +112,26 @@ describe('export', () => {
   });
 });
 
+test('what earlier claims left is removed, and nothing of later ones', async () => {
+  const settings = system.settings();
+  const storage = new Storage(settings);
+  const folder = `exports/${randomUUID()}/`;
+  for (const claim of [1, 2, 10]) {
+    const { signal } = new AbortController();
+    await storage.upload(
+      `${folder}${claim}/file`,
+      'text/plain',
+      Readable.from([Buffer.from('x')]),
+      signal,
+    );
+  }
+  await storage.clearBefore(folder, 2);
+  const keys = (await system.keys()).filter((key) => key.startsWith(folder));
+  expect(keys.sort()).toEqual([`${folder}10/file`, `${folder}2/file`]);
+  for (const key of keys) await storage.remove(key);
+  storage.close();
+});
+
 describe('large and empty tables', () => {
   test('a file of many parts is complete, and its progress is seen on the way', async () => {
     await system.addUsers(60_000);
@@ -132,7 +155,10 @@ describe('large and empty tables', () => {
     ['jsonl', 'none', ''],
     ['jsonl', 'gzip', ''],
   ])('an empty table gives a valid empty %s file (%s)', async (format, compression, text) => {
-    await system.pool.query('ALTER TABLE jobs DROP CONSTRAINT IF EXISTS jobs_requested_by_fkey');
+    for (const table of ['jobs', 'job_turns']) {
+      const constraint = `${table}_requested_by_fkey`;
+      await system.pool.query(`ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS ${constraint}`);
+    }
     await system.pool.query('TRUNCATE users');
     const job = await run(format, compression);
     expect(job.text).toBe(text);

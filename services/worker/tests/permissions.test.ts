@@ -39,8 +39,11 @@ describe('the role of the worker', () => {
     'SELECT * FROM users',
     'UPDATE users SET is_active = false',
     'SELECT permissions FROM roles',
-    'DELETE FROM jobs',
-    'UPDATE jobs SET requested_by = gen_random_uuid()',
+    'SELECT id FROM jobs',
+    'UPDATE jobs SET progress_done = 1',
+    'SELECT sweep_jobs()',
+    'SELECT lock_next_job()',
+    'INSERT INTO outbox (routing_key) VALUES (1)',
     'SELECT * FROM outbox',
     'CREATE TABLE mine (id int)',
   ])('is refused: %s', async (sql) => {

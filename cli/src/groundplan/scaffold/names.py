@@ -16,6 +16,8 @@ _LONGEST_LABEL = 63
 _RESERVED = {
     "cli",
     "system",
+    "faults",
+    "docker",
     "localhost",
     "host",
     "null",

@@ -40,7 +40,7 @@ const SOURCES: Record<ExportParams['type'], Source> = {
 export const handle: JobHandler<ExportParams> = async (context) => {
   const { params, signal, storage } = context;
   // A worker that was killed in an earlier attempt could not clean up.
-  await storage.clear(folderOf(context));
+  await storage.clearBefore(folderOf(context), context.claim);
   const client = await context.database.connect();
   const settled = new AbortController();
   try {
@@ -132,13 +132,13 @@ function folderOf({ jobId }: JobContext<ExportParams>): string {
 }
 
 function nameFile(context: JobContext<ExportParams>) {
-  const { attempt, params } = context;
+  const { claim, params } = context;
   const [date = '', time = ''] = new Date().toISOString().replaceAll(/[-:]/g, '').split(/[T.]/);
   const suffix = params.compression === 'gzip' ? '.gz' : '';
   const filename = `${params.type}-${date}-${time}.${params.format}${suffix}`;
   const type = { csv: 'text/csv', jsonl: 'application/jsonl' }[params.format];
   return {
-    key: `${folderOf(context)}${attempt}/${filename}`,
+    key: `${folderOf(context)}${claim}/${filename}`,
     filename,
     content_type: suffix ? 'application/gzip' : type,
   };

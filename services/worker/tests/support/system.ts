@@ -132,16 +132,18 @@ export class System {
     return readSettings({ ...this.env, ...env });
   }
 
+  /** Settings of a worker whose job types are those of tests/jobs. */
+  get scripted(): NodeJS.ProcessEnv {
+    return { CONTRACTS_DIR: this.#contracts, JOBS_DIRECTORY: join(TESTS, 'jobs') };
+  }
+
   /** Starts a worker in this process; its job types are those of tests/jobs where `scripted`. */
   async startWorker(env: NodeJS.ProcessEnv = {}, scripted = false): Promise<Worker> {
     const logger = createLogger(process.env.TEST_LOG_LEVEL ?? 'silent');
-    const worker = scripted
-      ? await startWorker(
-          this.settings({ ...env, CONTRACTS_DIR: this.#contracts }),
-          logger,
-          join(TESTS, 'jobs'),
-        )
-      : await startWorker(this.settings(env), logger);
+    const worker = await startWorker(
+      this.settings({ ...env, ...(scripted && this.scripted) }),
+      logger,
+    );
     this.#workers.push(worker);
     return worker;
   }
@@ -165,19 +167,13 @@ export class System {
     );
   }
 
-  /** Adds a job with its outbox row, as the API does; returns its id. */
+  /** Adds a job, as the API does; returns its id. */
   async addJob(job: NewJob = {}): Promise<string> {
     const { type = 'scripted', params = {}, maxAttempts = 5, traceparent } = job;
     const { rows } = await this.pool.query<{ id: string }>(
-      `WITH job AS (
-         INSERT INTO jobs (type, params, max_attempts, requested_by)
-         VALUES ($1, $2, $3, $4) RETURNING id, type
-       ), message AS (
-         INSERT INTO outbox (job_id, routing_key, message, headers)
-         SELECT id, $5, jsonb_build_object('job_id', id, 'type', type), $6 FROM job
-       )
-       SELECT id FROM job`,
-      [type, params, maxAttempts, this.#user, ROUTING_KEY, { traceparent }],
+      `INSERT INTO jobs (type, params, max_attempts, requested_by, headers)
+       VALUES ($1, $2, $3, $4, $5) RETURNING id`,
+      [type, params, maxAttempts, this.#user, { traceparent }],
     );
     return rows[0]?.id ?? '';
   }
@@ -280,19 +276,13 @@ export class System {
   }
 
   async #relay(): Promise<void> {
-    await this.pool.query(
-      `WITH job AS (
-         UPDATE jobs SET status = 'queued', lease_token = NULL
-         WHERE status = 'running' AND lease_expires_at < now() RETURNING id, type
-       )
-       INSERT INTO outbox (job_id, routing_key, message)
-       SELECT id, $1, jsonb_build_object('job_id', id, 'type', type) FROM job`,
-      [ROUTING_KEY],
-    );
+    await this.pool.query('SELECT sweep_jobs()');
     const { rows } = await this.pool.query<Relayed & { message: object }>(
       `DELETE FROM outbox RETURNING job_id, message, headers,
          extract(epoch FROM available_at - created_at)::float8 AS delay`,
     );
+    // No test waits for a delay.
+    await this.pool.query('UPDATE jobs SET enqueued_at = now() WHERE enqueued_at > now()');
     for (const { message, ...relayed } of rows) {
       this.relayed.push(relayed);
       this.publish(message, relayed.headers);

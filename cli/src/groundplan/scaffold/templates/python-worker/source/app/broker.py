@@ -98,15 +98,19 @@ class Broker:
         task.add_done_callback(self._tasks.discard)
 
     async def _settle(self, message: AbstractIncomingMessage) -> None:
-        outcome = await self._handle(message)
-        try:
-            if outcome == "ack":
-                await message.ack()
-            if outcome == "reject":
-                await message.reject(requeue=False)
-        except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
-            # The connection was lost; the redelivered message finds the job in PostgreSQL.
-            log.info("message.redelivered_later", error=repr(error))
+        await settle(message, await self._handle(message))
+
+
+async def settle(message: AbstractIncomingMessage, outcome: Outcome) -> None:
+    """Tell the broker what became of a message; `keep` tells nothing."""
+    try:
+        if outcome == "ack":
+            await message.ack()
+        if outcome == "reject":
+            await message.reject(requeue=False)
+    except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
+        # The connection was lost; the redelivered message wakes a worker in vain.
+        log.info("message.redelivered_later", error=repr(error))
 
 
 async def declare_topology(channel: AbstractChannel, name: str) -> AbstractQueue:

@@ -1,34 +1,31 @@
 """From message to job.
 
-Every outcome of a message. None is ever requeued by hand: what is to be tried again has a row in
-the outbox, or is found by the sweeper, and both count attempts in PostgreSQL.
+A message wakes a worker; which job is then done, PostgreSQL says. Every outcome of a message:
 
-| what happened                         | message   | job                                        |
-| ------------------------------------- | --------- | ------------------------------------------ |
-| not valid against the message schema  | reject    | untouched                                  |
-| gone, finished or leased by another   | ack       | untouched                                  |
-| succeeded                             | ack       | succeeded                                  |
-| cancelled                             | ack       | cancelled                                  |
-| attempt failed, others are left       | ack       | queued, in the outbox with a delay         |
-| last attempt failed                   | reject    | failed                                     |
-| unknown type, or permanent error      | reject    | failed                                     |
-| lease lost                            | ack       | another worker's                           |
-| worker stops while it runs            | ack       | queued, in the outbox, attempt given back  |
-| worker stops before it is claimed     | keep      | untouched                                  |
-| database away                         | wait      | claimed or recorded once it is back        |
-| database away, and worker stops       | keep, ack | before the claim; after it: lease runs out |
-| connection to the broker lost         | (void)    | goes on; the redelivered message finds it  |
+| what happened                         | message   | job                                       |
+| ------------------------------------- | --------- | ----------------------------------------- |
+| not valid against the message schema  | reject    | untouched                                 |
+| no job is due                         | ack       | none                                      |
+| a job was claimed, and ended somehow  | ack       | succeeded, queued again, failed, or ended |
+| claimed, and redelivered before       | ack early | runs on                                   |
+| worker stops before it claims         | keep      | untouched                                 |
+| worker stops while it runs one        | ack       | queued again, attempt given back          |
+| database away                         | wait      | claimed or recorded once it is back       |
+| database away, and worker stops       | keep, ack | before the claim; after: lease runs out   |
+| connection to the broker lost         | (void)    | goes on; the message wakes somebody else  |
+
+The broker gives up a message that ends its worker twenty times. No job may bring that about: once a
+worker has died on a message, it is acked as soon as a job is claimed.
 """
 
 import asyncio
 import json
-from uuid import UUID
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 from structlog.contextvars import bound_contextvars
 
-from app.broker import Outcome
+from app.broker import Outcome, settle
 from app.errors import JobError
 from app.job import Schema
 from app.runner import JobRunner
@@ -62,23 +59,20 @@ class Consumer:
             await asyncio.wait(set(self._running), timeout=timeout_s)
 
     async def _run(self, message: AbstractIncomingMessage) -> Outcome:
-        headers = _trace_headers(message)
-        with bound_contextvars(**headers):
-            try:
-                body = json.loads(message.body)
-                self._schema.validate(body)
-            except (ValueError, JobError) as error:
-                log.error("message.rejected", error=str(error))  # noqa: TRY400 - no bug of ours
-                return "reject"
-            with bound_contextvars(job_id=body["job_id"]):
-                try:
-                    return await self._runner.run(UUID(body["job_id"]), headers)
-                except Exception:
-                    log.exception("message.kept")
-                    return "keep"
-
-
-def _trace_headers(message: AbstractIncomingMessage) -> dict[str, str]:
-    """The W3C trace context of a message; it goes into log lines and on into further messages."""
-    traceparent = message.headers.get("traceparent")
-    return {"traceparent": traceparent} if isinstance(traceparent, str) else {}
+        try:
+            self._schema.validate(json.loads(message.body))
+        except (ValueError, JobError) as error:
+            log.error("message.rejected", error=str(error))  # noqa: TRY400 - no bug of ours
+            return "reject"
+        try:
+            claim = await self._runner.claim()
+            if claim is None:
+                return "ack"
+            if message.redelivered:
+                await settle(message, "ack")
+            with bound_contextvars(**claim.headers, job_id=str(claim.id)):
+                await self._runner.run(claim)
+        except Exception:
+            log.exception("message.kept")
+            return "keep"
+        return "keep" if message.redelivered else "ack"

@@ -43,6 +43,8 @@ class JobContext:
     job_id: UUID
     attempt: int
     """1 on the first attempt."""
+    claim: int
+    """Larger each time the job is begun; a file's key holds it, so that none is overwritten."""
     params: Mapping[str, Any]
     progress: Callable[[Progress], None]
     """Tells how far the job is. Cheap: written down at most 4 times a second."""

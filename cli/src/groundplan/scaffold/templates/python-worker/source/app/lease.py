@@ -9,8 +9,8 @@ from app.job import Progress
 from app.repository import Claim, JobRepository
 
 TICK_S = 0.25
-# Of 15 s that is every 4 s: three heartbeats may fail.
-HEARTBEAT_SHARE = 4 / 15
+# So soon a job hears that it was cancelled.
+HEARTBEAT_S = 1.0
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class Lease:
         self._clock = asyncio.get_running_loop().time
         self._extended_at = self._clock()
 
-    async def hold(self) -> Literal["cancelled", "lost"]:
+    async def hold(self) -> Literal["cancel", "lost"]:
         """Extend for ever; returns why the job must end."""
         while True:
             await asyncio.sleep(TICK_S)
@@ -36,9 +36,9 @@ class Lease:
 
     def _is_due(self) -> bool:
         silent = self._clock() - self._extended_at
-        return self.progress != self._written or silent >= self._seconds * HEARTBEAT_SHARE
+        return self.progress != self._written or silent >= min(HEARTBEAT_S, self._seconds / 4)
 
-    async def _extend(self) -> Literal["held", "cancelled", "lost"]:
+    async def _extend(self) -> Literal["held", "cancel", "lost"]:
         sent_at, progress = self._clock(), self.progress
         try:
             answer = await self._repository.extend(self._claim, progress)

@@ -39,11 +39,6 @@ async def until_database_answers(
     raise AssertionError("counts for ever")
 
 
-def backoff_seconds(attempt: int) -> float:
-    """Seconds until the attempt after `attempt`: about 1, 4, 16, then 60."""
-    return min(60.0, 4.0 ** (attempt - 1)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-
-
 def jittered(seconds: float) -> float:
     """Half to one and a half of it, so that many workers don't come back at once."""
     return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter

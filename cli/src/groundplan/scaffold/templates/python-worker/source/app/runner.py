@@ -4,24 +4,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
-from uuid import UUID
+from typing import Literal, TypeVar
+from uuid import uuid4
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from app.broker import Outcome
 from app.database import Database
 from app.errors import JobError, describe
 from app.job import JobContext, JobResult, JobType, Progress
 from app.lease import Lease
 from app.repository import Claim, JobRepository
-from app.retry import backoff_seconds, until_database_answers
+from app.retry import until_database_answers
 from app.storage import Storage
 
 # How long a handler may take to end once it is cancelled; then it is left alone.
 ABORT_S = 2.0
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -39,32 +39,31 @@ class JobRunner:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when running jobs are to be put back."""
 
-    async def run(self, job_id: UUID, headers: dict[str, str]) -> Outcome:
-        """Do one attempt; `headers` go with the message of a further one: its trace context."""
-        claim = await until_database_answers(lambda: self.repository.claim(job_id), self.draining)
-        if claim is None:
-            log.info("job.not_claimable")
-            return "ack"
+    async def claim(self) -> Claim | None:
+        """The job whose turn it is, if one is due. Waits for a database that is away."""
+        token = uuid4()
+        return await until_database_answers(lambda: self.repository.claim(token), self.draining)
+
+    async def run(self, claim: Claim) -> None:
+        """Do one attempt; returns once the outcome is recorded, or another worker has the job."""
         with bound_contextvars(attempt=claim.attempt):
             log.info("job.claimed")
-            return await self._perform(claim, headers)
+            await self._perform(claim)
 
-    async def _perform(self, claim: Claim, headers: dict[str, str]) -> Outcome:
-        if claim.cancel_requested:
-            return await self._abort(claim, "cancelled", headers)
+    async def _perform(self, claim: Claim) -> None:
         lease = Lease(self.repository, claim, self.lease_seconds)
         handler = asyncio.create_task(self._handle(claim, lease))
         reason = await self._watch(handler, lease)
         if reason:
-            return await self._abort(claim, reason, headers)
-        error = handler.exception()
-        if error:
-            return await self._fail(claim, error, headers)
-        return await self._succeed(claim, handler.result(), lease.progress)
+            await self._abort(claim, reason)
+        elif error := handler.exception():
+            await self._fail(claim, error)
+        else:
+            await self._succeed(claim, handler.result(), lease.progress)
 
     async def _watch(
         self, handler: "asyncio.Task[JobResult | None]", lease: Lease
-    ) -> Literal["cancelled", "lost", "stopped"] | None:
+    ) -> Literal["cancel", "lost", "stopped"] | None:
         """Wait for the handler; returns why it was made to end before, if it was."""
         hold = asyncio.create_task(lease.hold())
         stop = asyncio.create_task(self.stopping.wait())
@@ -89,53 +88,51 @@ class JobRunner:
             lease.progress = progress
 
         context = JobContext(
-            claim.id, claim.attempt, claim.params, report, self.database, self.storage
+            claim.id,
+            claim.attempt,
+            claim.number,
+            claim.params,
+            report,
+            self.database,
+            self.storage,
         )
         return await job_type.handle(context)
 
-    async def _succeed(self, claim: Claim, result: JobResult | None, progress: Progress) -> Outcome:
-        recorded = await self._record(
-            "job.succeeded", lambda: self.repository.succeed(claim, result, progress)
-        )
-        if recorded == "lost" and result:
+    async def _succeed(self, claim: Claim, result: JobResult | None, progress: Progress) -> None:
+        recorded = await self._record(lambda: self.repository.succeed(claim, result, progress))
+        if recorded:
+            log.info("job.succeeded")
+        if recorded is False and result:
             with suppress(JobError):
                 await self.storage.remove(result["key"])
-        return "ack"
 
-    async def _abort(
-        self, claim: Claim, reason: Literal["cancelled", "lost", "stopped"], headers: dict[str, str]
-    ) -> Outcome:
+    async def _abort(self, claim: Claim, reason: Literal["cancel", "lost", "stopped"]) -> None:
         if reason == "lost":
             log.warning("job.lease_lost")
-        elif reason == "cancelled":
-            await self._record("job.cancelled", lambda: self.repository.cancel(claim))
-        else:
-            await self._record(
-                "job.put_back", lambda: self.repository.requeue(claim, None, 0, headers)
-            )
-        return "ack"
+        elif reason == "cancel":
+            if await self._record(lambda: self.repository.cancel(claim)):
+                log.info("job.cancelled")
+        elif status := await self._record(lambda: self.repository.put_back(claim)):
+            log.info("job.put_back", status=status)
 
-    async def _fail(self, claim: Claim, error: BaseException, headers: dict[str, str]) -> Outcome:
+    async def _fail(self, claim: Claim, error: BaseException) -> None:
         log.error("job.attempt_failed", exc_info=error)
         text = describe(error)
         permanent = isinstance(error, JobError) and error.permanent
-        if not permanent and claim.attempt < claim.max_attempts:
-            delay_s = backoff_seconds(claim.attempt)
-            await self._record(
-                "job.retried", lambda: self.repository.requeue(claim, text, delay_s, headers)
-            )
-            return "ack"
-        recorded = await self._record("job.failed", lambda: self.repository.fail(claim, text))
-        return "reject" if recorded == "recorded" else "ack"
+        status = await self._record(lambda: self.repository.fail(claim, text, permanent=permanent))
+        if status:
+            log.info("job.retried" if status == "queued" else f"job.{status}")
 
-    async def _record(
-        self, event: str, change: Callable[[], Awaitable[bool]]
-    ) -> Literal["recorded", "lost", "unknown"]:
-        """`unknown`: the database is away and the worker stops; the sweeper revives the job."""
+    async def _record(self, change: Callable[[], Awaitable[T]]) -> T | None:
+        """The answer of the database: nothing or False where the job is another worker's.
+
+        None, too, where the database is away and the worker stops; the sweeper revives the job.
+        """
         try:
-            held = await until_database_answers(change, self.stopping)
+            answer = await until_database_answers(change, self.stopping)
         except Exception:
             log.exception("job.not_recorded")
-            return "unknown"
-        log.info(event if held else "job.lease_lost")
-        return "recorded" if held else "lost"
+            return None
+        if not answer:
+            log.info("job.lease_lost")
+        return answer

@@ -81,6 +81,11 @@ class Storage:
         except BaseError as error:
             raise _job_error(error) from error
 
+    async def clear_before(self, folder: str, claim: int) -> None:
+        """Remove what earlier claims of a job left, and nothing of later ones."""
+        for number in range(1, claim):
+            await self.clear(f"{folder}{number}/")
+
     async def remove(self, key: str) -> None:
         """Remove one object; harmless where it is gone."""
         try:

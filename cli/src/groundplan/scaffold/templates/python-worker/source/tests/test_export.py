@@ -115,8 +115,10 @@ async def test_many_parts(system: System, many_users: int) -> None:
 )
 async def test_empty_table(system: System, file_format: str, compression: str, text: str) -> None:
     """An empty table gives a valid empty file."""
-    await system.pool.execute("ALTER TABLE jobs DROP CONSTRAINT IF EXISTS jobs_requested_by_fkey")
-    await system.pool.execute("ALTER TABLE jobs ALTER requested_by DROP NOT NULL")
+    for table in ("jobs", "job_turns"):
+        await system.pool.execute(
+            f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_requested_by_fkey"
+        )
     await system.pool.execute("TRUNCATE users")
     job, found = await export(system, file_format, compression)
     assert found == text

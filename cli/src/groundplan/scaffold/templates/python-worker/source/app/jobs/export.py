@@ -54,7 +54,7 @@ async def handle(context: JobContext) -> JobResult:
     Rows and their total come from one snapshot.
     """
     # A worker that was killed in an earlier attempt could not clean up.
-    await context.storage.clear(_folder(context))
+    await context.storage.clear_before(_folder(context), context.claim)
     key, filename, content_type = _name_file(context)
     async with context.database.connect() as connection:
         export = _Export(context, connection)
@@ -165,11 +165,11 @@ def _folder(context: JobContext) -> str:
 
 
 def _name_file(context: JobContext) -> tuple[str, str, str]:
-    """Key, name and content type. A key holds the attempt: none overwrites another's file."""
+    """Key, name and content type. A key holds the claim: none overwrites another's file."""
     params = context.params
     compressed = params["compression"] == "gzip"
     suffix = ".gz" if compressed else ""
     filename = f"{params['type']}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{params['format']}{suffix}"
     plain_type = {"csv": "text/csv", "jsonl": "application/jsonl"}[params["format"]]
     content_type = "application/gzip" if compressed else plain_type
-    return f"{_folder(context)}{context.attempt}/{filename}", filename, content_type
+    return f"{_folder(context)}{context.claim}/{filename}", filename, content_type
