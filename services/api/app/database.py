@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -23,6 +23,7 @@ from app.settings import DatabaseSettings, split_address
 AFTER_COMMIT = "after_commit"
 CONNECT_TIMEOUT_S = 3
 POOL_TIMEOUT_S = 5
+SILENCE_S = 12  # longer than any statement of a request may run
 POOL_SIZE = 10  # and as many again for a rush
 SERVER_SETTINGS = {
     "application_name": "groundplan-api",
@@ -73,9 +74,14 @@ class Database:
     """The connection pool, and the ways to use it."""
 
     def __init__(
-        self, settings: DatabaseSettings, role: str = "", pool_size: int = POOL_SIZE
+        self,
+        settings: DatabaseSettings,
+        role: str = "",
+        pool_size: int = POOL_SIZE,
+        silence_s: float | None = None,
     ) -> None:
-        arguments = connect_arguments(settings, role)
+        """`silence_s` is how long PostgreSQL may say nothing before it is taken for gone."""
+        arguments = connect_arguments(settings, role) | {"command_timeout": silence_s}
         self.engine = create_async_engine(
             URL.create("postgresql+asyncpg", arguments.pop("user")),
             connect_args=arguments,
@@ -86,6 +92,7 @@ class Database:
             pool_timeout=POOL_TIMEOUT_S,
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self.engine.sync_engine, "handle_error", _give_up_all)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -120,6 +127,12 @@ def _refuse_closed(dbapi: DBAPIConnection, _record: object, _proxy: object) -> N
         raise DisconnectionError
 
 
+def _give_up_all(context: ExceptionContext) -> None:
+    # SQLAlchemy gives up the connection alone, but the others of the pool are no better.
+    if isinstance(context.original_exception, TimeoutError):
+        context.invalidate_pool_on_disconnect = True
+
+
 def is_refusal(error: BaseException) -> bool:
     """Whether `error` means that PostgreSQL does not let this user in."""
     cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
@@ -129,6 +142,12 @@ def is_refusal(error: BaseException) -> bool:
 def is_forgery(error: BaseException) -> bool:
     """Whether `error` means that whoever answers can't prove to be PostgreSQL."""
     return isinstance(error, SSLCertVerificationError)
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Whether `error` means that somebody else held a lock for too long."""
+    cause = error.orig.__cause__ if error.orig else None
+    return isinstance(cause, asyncpg.LockNotAvailableError)
 
 
 def is_outage(error: BaseException) -> bool:

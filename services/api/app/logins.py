@@ -18,15 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 API_ROLE = "groundplan_api"
 WORKER_ROLE = "groundplan_worker"
+BACKUP_ROLE = "groundplan_backup"
 ITERATIONS = 4096
 
 # Utility statements take no parameters: PostgreSQL itself quotes what goes into them.
 CREATE = "SELECT format('CREATE ROLE %I', CAST(:user AS text))"
 ALTER = """
 SELECT format(
-    'ALTER ROLE %I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS '
-    'CONNECTION LIMIT %s PASSWORD %L',
+    'ALTER ROLE %I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS '
+    '%s CONNECTION LIMIT %s PASSWORD %L',
     CAST(:user AS text),
+    CASE WHEN CAST(:replicates AS boolean) THEN 'REPLICATION' ELSE 'NOREPLICATION' END,
     floor(CAST(:share AS float8) * current_setting('max_connections')::int),
     CAST(:verifier AS text)
 )
@@ -51,6 +53,8 @@ class Login:
     role: str
     share: float
     """Of PostgreSQL's connections, at most; the rest is left to people and commands."""
+    replicates: bool = False
+    """Whether it may read WAL and all files of the server."""
 
 
 async def ensure_login(connection: AsyncConnection, login: Login) -> None:
@@ -63,7 +67,8 @@ async def ensure_login(connection: AsyncConnection, login: Login) -> None:
         await _execute(connection, CREATE, user=login.user)
     # The server and its logs get to see a verifier, never the password.
     verifier = scram_verifier(login.password.get_secret_value())
-    await _execute(connection, ALTER, user=login.user, share=login.share, verifier=verifier)
+    rights = {"share": login.share, "replicates": login.replicates}
+    await _execute(connection, ALTER, user=login.user, verifier=verifier, **rights)
     await _execute(connection, GRANT, **names)
 
 

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from app.audit.endpoints import router as audit_router
 from app.auth.endpoints import router as auth_router
+from app.core.admission import AdmissionMiddleware
 from app.core.handlers import add_handlers
 from app.core.logging import configure_logging
 from app.core.middleware import RequestMiddleware
@@ -33,6 +35,7 @@ ROUTERS = (
     export_router,
     job_router,
     event_router,
+    audit_router,
     system_router,
 )
 EXPOSED_HEADERS = [
@@ -40,6 +43,7 @@ EXPOSED_HEADERS = [
     "Idempotency-Replayed",
     "Location",
     "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "X-Request-ID",
 ]
@@ -65,6 +69,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     install_openapi(app)
+    # The last that is added is the first to see a request.
+    app.add_middleware(AdmissionMiddleware, max_in_work=settings.max_requests_in_work)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=[settings.frontend_url],
@@ -95,6 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         resources.events.run,
         resources.relay.run,
         resources.sweeper.run,
+        resources.mailer.run,
     )
     tasks = [asyncio.create_task(loop()) for loop in loops]
     # Everything so far stays: without it a full garbage collection takes no 80 ms.

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, exists, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.auth.domain import check_password
+from app.auth.domain import check_password, check_strength
 from app.auth.passwords import hash_password
 from app.database import Database, is_forgery, is_outage, is_refusal
 from app.logins import Login, LoginTakenError, ensure_login
@@ -29,6 +29,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 LOCK_KEY = 7_203_641
 WAIT_S = 30.0
 RETRY_S = 0.2
+FIRST_NAME = "Admin"
 
 
 def say(line: str) -> None:
@@ -106,11 +107,13 @@ async def _create_first_user(connection: AsyncConnection, settings: MigrateSetti
         say("first user: exists")
         return
     role_id = select(Role.id).where(Role.name == ADMIN).scalar_subquery()
-    password_hash = hash_password(check_password(settings.admin_password.get_secret_value()))
+    password = check_password(settings.admin_password.get_secret_value())
+    check_strength(password, settings.admin_email, FIRST_NAME)
+    password_hash = hash_password(password)
     await connection.execute(
         insert(User).values(
             email=settings.admin_email.lower(),
-            name="Admin",
+            name=FIRST_NAME,
             password_hash=password_hash,
             role_id=role_id,
         )

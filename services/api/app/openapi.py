@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,10 +11,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from app.auth.access import Access
-from app.core.errors import PROBLEM_MEDIA_TYPE, FieldError, Problem
+from app.core.errors import FieldError, Problem, problems
 
-PROBLEM_REFERENCE = {"schema": {"$ref": "#/components/schemas/Problem"}}
-PROBLEM_RESPONSE = {"description": "Problem", "content": {PROBLEM_MEDIA_TYPE: PROBLEM_REFERENCE}}
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
 
@@ -59,13 +58,31 @@ def _build(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], access: Access) -> None:
-    responses = operation["responses"]
-    responses.pop("422", None)
-    responses["4XX"] = PROBLEM_RESPONSE
-    responses["5XX"] = PROBLEM_RESPONSE
+    operation["responses"].pop("422", None)
+    for status, problem in problems(*_statuses(operation, access)).items():
+        operation["responses"].setdefault(str(status), problem)
     operation["x-access"] = access.name
     if access.name not in ("public", "probe"):
         operation["security"] = [{"bearer": []}]
+
+
+def _statuses(operation: dict[str, Any], access: Access) -> Iterator[int]:
+    """The errors that follow from what a route takes and who may call it; others it declares."""
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    if access.name not in ("public", "probe"):
+        yield HTTPStatus.UNAUTHORIZED
+    if access.permission:
+        yield HTTPStatus.FORBIDDEN
+    if "path" in places:
+        yield HTTPStatus.NOT_FOUND
+    if "requestBody" in operation:
+        yield HTTPStatus.BAD_REQUEST
+        yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    if places or "requestBody" in operation:
+        yield HTTPStatus.UNPROCESSABLE_ENTITY
+    if access.name != "probe":
+        yield HTTPStatus.TOO_MANY_REQUESTS
+        yield HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def main() -> None:

@@ -23,8 +23,6 @@ LIBRARIES = [
     "email_validator",
     "fastapi",
     "jwt",
-    "limits.aio.strategies",
-    "limits.aio.storage",
     "obstore.store",
     "pydantic_settings",
     "redis.asyncio",

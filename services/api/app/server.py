@@ -5,6 +5,7 @@ from typing import Any
 
 import uvicorn
 
+from app.protocol import BoundedProtocol
 from app.settings import Settings, settings_or_exit
 
 GRACEFUL_SHUTDOWN_S = 5
@@ -17,6 +18,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "http": BoundedProtocol,
         "proxy_headers": bool(settings.trusted_proxies),
         "forwarded_allow_ips": settings.trusted_proxies,
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_S,

@@ -6,8 +6,8 @@ from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, Self
+from urllib.parse import urlsplit
 
-from limits import parse as parse_limit
 from pydantic import (
     AfterValidator,
     EmailStr,
@@ -19,7 +19,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.logins import API_ROLE, WORKER_ROLE, Login
+from app.core.rate import parse_rate
+from app.logins import API_ROLE, BACKUP_ROLE, WORKER_ROLE, Login
 from app.secret_files import SecretFileError, SecretFiles
 
 PLACEHOLDERS = ("<random", "changeme", "change-me", "change_me", "replace-me", "your-")
@@ -29,6 +30,7 @@ MIN_SERVICE_PASSWORD = 12
 # Of PostgreSQL's connections; what is left is for people, commands and backups.
 API_SHARE = 0.7
 WORKER_SHARE = 0.2
+BACKUP_SHARE = 0.05
 
 
 def _check_address(value: str) -> str:
@@ -38,6 +40,10 @@ def _check_address(value: str) -> str:
     return value
 
 
+def _check_smtp_address(value: str) -> str:
+    return _check_address(value) if value else value
+
+
 def _check_networks(value: str) -> str:
     for network in filter(None, (part.strip() for part in value.split(","))):
         ip_network(network)
@@ -45,7 +51,7 @@ def _check_networks(value: str) -> str:
 
 
 def _check_limit(value: str) -> str:
-    parse_limit(value)
+    parse_rate(value)
     return value
 
 
@@ -141,6 +147,8 @@ class MigrateSettings(DatabaseSettings):
     api_postgres_password: Ascii | None = None
     worker_postgres_user: LoginName | None = None
     worker_postgres_password: Ascii | None = None
+    backup_postgres_user: LoginName | None = None
+    backup_postgres_password: Ascii | None = None
 
     @property
     def logins(self) -> list[Login]:
@@ -148,24 +156,25 @@ class MigrateSettings(DatabaseSettings):
         pairs = (
             (self.api_postgres_user, self.api_postgres_password, API_ROLE, API_SHARE),
             (self.worker_postgres_user, self.worker_postgres_password, WORKER_ROLE, WORKER_SHARE),
+            (self.backup_postgres_user, self.backup_postgres_password, BACKUP_ROLE, BACKUP_SHARE),
         )
         return [
-            Login(user, password, role, share)
+            Login(user, password, role, share, replicates=role == BACKUP_ROLE)
             for user, password, role, share in pairs
             if user and password
         ]
 
     @model_validator(mode="after")
     def _refuse_confused_logins(self) -> Self:
-        for service in ("api", "worker"):
+        for service in ("api", "worker", "backup"):
             user, password = f"{service}_postgres_user", f"{service}_postgres_password"
             if bool(getattr(self, user)) != bool(getattr(self, password)):
                 raise ValueError(f"{user.upper()} and {password.upper()} need each other")
         users = [login.user for login in self.logins]
-        if {self.postgres_user, API_ROLE, WORKER_ROLE}.intersection(users):
+        if {self.postgres_user, API_ROLE, WORKER_ROLE, BACKUP_ROLE}.intersection(users):
             raise ValueError("a service needs a user of its own, not the owner or a group role")
         if len(users) != len(set(users)):
-            raise ValueError("API_POSTGRES_USER and WORKER_POSTGRES_USER must differ")
+            raise ValueError("the users of the services must differ")
         return self
 
 
@@ -187,6 +196,16 @@ class Settings(DatabaseSettings):
 
     jwt_secret: Keys = Field(description="A key a line: the first signs, all are believed")
 
+    second_factor_key: SecretStr = Field(description="Encrypts the secrets of second factors")
+
+    smtp_address: Annotated[str, AfterValidator(_check_smtp_address)] = Field(
+        default="", description="Takes the mails, host:port; none are sent without it"
+    )
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = Field(default=None, description="Used with SMTP_USER")
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: str = Field(default="", description="Sender; else noreply@ the frontend's host")
+
     postgres_role: str = Field(default="", description="Whose grants all connections have")
 
     redis_address: Address
@@ -200,6 +219,9 @@ class Settings(DatabaseSettings):
     rabbitmq_default_user: str
     rabbitmq_default_pass: SecretStr
     job_queue: str = Field("jobs", description="Name of the exchange and queue of jobs")
+    result_days: int = Field(
+        7, ge=1, le=3650, description="How long the file that a job made is kept"
+    )
 
     s3_endpoint: str
     s3_public_endpoint: str = Field(default="", description="Where browsers reach the storage")
@@ -214,9 +236,26 @@ class Settings(DatabaseSettings):
     otel_service_name: str = Field("api", description="What this service is called in traces")
 
     rate_limit_default: Limit = Field("600/minute", description="Of one user, or of one address")
+    rate_limit_write: Limit = Field("300/minute", description="Of what changes something")
+    rate_limit_export: Limit = Field("60/minute", description="Of new exports of one user")
     rate_limit_login: Limit = Field("10/minute", description="Of one address for one e-mail")
     rate_limit_login_address: Limit = Field("30/minute", description="Of one address")
+    rate_limit_login_account: Limit = Field(
+        "100/hour", description="Of one e-mail, from where it never signed in before"
+    )
+    rate_limit_code: Limit = Field("20/hour", description="Codes of one second factor")
+    rate_limit_reset_email: Limit = Field("5/hour", description="Mails to one e-mail")
+    rate_limit_reset: Limit = Field("10/minute", description="Of one address that asks for mails")
+    max_requests_in_work: int = Field(50, ge=1, description="Beyond it the answer is 503")
+    max_event_streams: int = Field(2000, ge=1, description="Of this process")
+    max_event_streams_per_user: int = Field(20, ge=1, description="Of this process")
     password_queue_size: int = Field(20, ge=1, description="Passwords that may wait for bcrypt")
+
+    @property
+    def sender(self) -> str:
+        """Whom mails are from."""
+        host = urlsplit(self.frontend_url).hostname or "localhost"
+        return self.mail_from or f"noreply@{host}"
 
     @property
     def jwt_keys(self) -> list[str]:

@@ -51,6 +51,18 @@ class Storage:
             ) from error
         return await obstore.sign_async(self._public, "GET", key, expires_in)
 
+    async def delete_folder(self, prefix: str) -> None:
+        """Delete every object under a prefix; raises UnavailableError when the storage is away."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                found = await obstore.list(self._internal, prefix).collect_async()
+                for item in found:
+                    await obstore.delete_async(self._internal, item["path"])
+        except (BaseError, OSError, TimeoutError) as error:
+            raise UnavailableError(
+                "The object storage does not answer.", "storage_unavailable"
+            ) from error
+
     async def check(self) -> None:
         """Raise unless the bucket is there and answers."""
         async with asyncio.timeout(TIMEOUT_S):

@@ -5,12 +5,15 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection
 
+from app.audit import models as audit_models
+from app.auth import models as auth_models
 from app.database import Base, Database
 from app.job import models as job_models
+from app.mail import models as mail_models
 from app.settings import DatabaseSettings
 from app.user import models as user_models
 
-MODELS = (user_models, job_models)
+MODELS = (user_models, auth_models, job_models, mail_models, audit_models)
 
 
 def run(connection: Connection) -> None:

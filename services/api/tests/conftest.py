@@ -48,8 +48,15 @@ def base_settings() -> Settings:
         environment="development",
         log_level="WARNING",
         rate_limit_default="100000/minute",
+        rate_limit_write="100000/minute",
+        rate_limit_export="100000/minute",
         rate_limit_login="100000/minute",
         rate_limit_login_address="100000/minute",
+        rate_limit_reset="100000/minute",
+        rate_limit_login_account="100000/minute",
+        rate_limit_code="100000/minute",
+        rate_limit_reset_email="100000/minute",
+        smtp_address="",
         otel_exporter_otlp_endpoint="",
     )
 

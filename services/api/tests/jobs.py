@@ -1,5 +1,6 @@
 """Jobs of the tests, and the worker's part in their lives."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,8 +48,16 @@ async def finish(connection: "asyncpg.Connection", job_id: str, key: str) -> Non
         '"rows":3,"bytes":42}'
     )
     await connection.execute(
-        "UPDATE jobs SET status = 'succeeded', result = $2::text::jsonb, finished_at = now()"
+        "UPDATE jobs SET status = 'succeeded', result = $2::text::jsonb, finished_at = now(),"
+        " expires_at = now() + make_interval(days => result_days)"
         " WHERE id = $1",
         UUID(job_id),
         result,
+    )
+
+
+async def fail(connection: "asyncpg.Connection", job_id: str, error: str = "no luck") -> None:
+    """Fail for good, as a worker would."""
+    await set_job(
+        connection, job_id, status="failed", error=error, attempts=5, finished_at=datetime.now(UTC)
     )

@@ -4,17 +4,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-import bcrypt
 import httpx2 as httpx
 from sqlalchemy import text
 
+from app.auth.passwords import hash_password
+from app.auth.sessions import Caller
+from app.auth.tokens import RefreshToken
 from app.role.models import Role
 from app.user.models import User
 from tests.running import Api
 
 PASSWORD = "plenty-of-entropy-7"
 # Cost 4 instead of 12: the hash itself says how much work it takes to verify.
-PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+PASSWORD_HASH = hash_password(PASSWORD, cost=4)
+CALLER = Caller("127.0.0.1", "tests")
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,13 @@ class People:
             role_id = await session.scalar(query, {"role": role})
             user = User(email=email, name=name, password_hash=PASSWORD_HASH, role_id=role_id)
             session.add(user)
-        token = self._api.resources.tokens.issue(user.id, uuid4(), 1)
-        return Person(self._api, user.id, email, token)
+        return Person(self._api, user.id, email, await self.start_session(user.id))
+
+    async def start_session(self, user_id: UUID) -> str:
+        """An access token of a new session of the user."""
+        refresh, resources = RefreshToken.new(uuid4()), self._api.resources
+        await resources.sessions.start(refresh, user_id, 1, CALLER)
+        return resources.tokens.issue(user_id, refresh.session_id, 1)
 
     async def create_with(self, *permissions: str) -> Person:
         """A user with a role of their own, which has those permissions."""

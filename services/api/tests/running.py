@@ -1,9 +1,10 @@
 """An API that runs inside the test process, served by uvicorn on a free port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2 as httpx
 import uvicorn
@@ -29,6 +30,7 @@ class Api:
 
     app: FastAPI
     url: str
+    connections: Collection[Any]
 
     @property
     def resources(self) -> Resources:
@@ -55,7 +57,7 @@ async def run_api(settings: Settings) -> AsyncIterator[Api]:
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Api(app, f"http://127.0.0.1:{port}")
+        yield Api(app, f"http://127.0.0.1:{port}", server.server_state.connections)
     finally:
         server.should_exit = True
         app.state.resources.events.close()

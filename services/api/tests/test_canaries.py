@@ -12,6 +12,8 @@ from tests.process import FOLDER, run, server_process
 pytestmark = pytest.mark.anyio
 SECRETS = (
     "JWT_SECRET",
+    "SECOND_FACTOR_KEY",
+    "SMTP_PASSWORD",
     "POSTGRES_PASSWORD",
     "REDIS_PASSWORD",
     "RABBITMQ_DEFAULT_PASS",

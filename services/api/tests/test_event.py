@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx2 as httpx
@@ -16,6 +18,7 @@ import pytest
 from app.event import service
 from app.event.hub import QUEUE_SIZE, READY, Subscription
 from app.settings import Settings
+from tests import database
 from tests.jobs import claim, create_job, set_job
 from tests.people import People, Person
 from tests.proxy import Proxy
@@ -150,12 +153,12 @@ async def test_events_are_quick(people: People, postgres: "asyncpg.Connection") 
 
 async def test_streams_hold_no_database_connection(api: Api, people: People) -> None:
     """More streams than the pool has connections are served, and requests beside them."""
-    person = await people.create("manager")
+    crowd = [await people.create("manager") for _ in range(6)]
     async with asyncio.TaskGroup() as group:
         done = asyncio.Event()
         ready = [0]
 
-        async def stay() -> None:
+        async def stay(person: Person) -> None:
             async with streaming(person) as stream:
                 ready[0] += 1
                 await done.wait()
@@ -164,10 +167,10 @@ async def test_streams_hold_no_database_connection(api: Api, people: People) -> 
         async def all_ready() -> bool:
             return ready[0] == 60
 
-        for _ in range(60):
-            group.create_task(stay())
+        for number in range(60):
+            group.create_task(stay(crowd[number % 6]))
         await eventually(all_ready, within_s=30)
-        async with person.client() as client:
+        async with crowd[0].client() as client:
             assert (await client.get("/api/v1/jobs")).status_code == 200
         pool = api.resources.database.engine.pool
         assert pool.checkedout() <= 2  # type: ignore[attr-defined] # QueuePool has it
@@ -193,10 +196,9 @@ async def test_a_stream_ends_with_its_token(
     monkeypatch.setattr(service, "CHECK_S", 0.5)
     person = await people.create("manager")
     tokens = api.resources.tokens
-    real = tokens.issue(person.id, uuid4(), 1)
-    claims = tokens.verify(real)
+    claims = tokens.verify(person.token)
     object.__setattr__(claims, "expires_at", int(time.time()) + 2)
-    async with streaming(Person(api, person.id, person.email, real)) as stream:
+    async with streaming(person) as stream:
         await asyncio.wait_for(stream.ended.wait(), 5)
 
 
@@ -213,6 +215,85 @@ async def test_clients_refetch_after_an_outage(own_settings: Settings) -> None:
                 job_id = await eventually(lambda: _created(client))
                 assert job_id
                 await stream.job(job_id, "queued")
+
+
+@pytest.mark.parametrize("crowd", [100, pytest.param(1000, marks=pytest.mark.long)])
+async def test_many_clients_return_at_once(own_settings: Settings, crowd: int) -> None:
+    """All clients lose their streams while jobs change: each comes back and has the true state."""
+    roomy = own_settings.model_copy(update={"max_event_streams_per_user": crowd})
+    async with run_api(roomy) as api, Proxy(api.url.removeprefix("http://")) as proxy:
+        person = await People(api).create("manager")
+        async with person.client() as client:
+            job = await create_job(client)
+        followers = Followers(Api(api.app, f"http://{proxy.address}", ()), person, job["id"])
+        connection = await database.connect(own_settings, own_settings.postgres_db)
+        async with followers.running(crowd):
+            await eventually(lambda: followers.all_know("queued"), within_s=60)
+            for status in ("failed", "succeeded"):
+                await proxy.cut()
+                await set_job(connection, job["id"], status=status)
+                await proxy.restore()
+                await set_job(connection, job["id"], progress_done=1)
+                began = time.perf_counter()
+                await eventually(partial(followers.all_know, status), within_s=60)
+                print(f"{crowd} clients know after {time.perf_counter() - began:.2f} s")  # noqa: T201 - the figure
+            pool: Any = api.resources.database.engine.pool
+            assert pool.checkedout() <= 2
+        await connection.close()
+
+
+@dataclass
+class Followers:
+    """Clients that follow one job as the browser does: `ready` means to fetch."""
+
+    api: Api
+    person: Person
+    job_id: str
+    known: dict[int, str] = field(default_factory=dict)
+    failures: Counter[int] = field(default_factory=Counter)
+
+    @asynccontextmanager
+    async def running(self, count: int) -> AsyncIterator[None]:
+        """Follow meanwhile."""
+        limits = httpx.Limits(max_connections=None)
+        headers = {"Authorization": f"Bearer {self.person.token}"}
+        async with httpx.AsyncClient(
+            base_url=self.api.url, headers=headers, limits=limits, timeout=60
+        ) as client:
+            self.known = dict.fromkeys(range(count), "")
+            tasks = [asyncio.create_task(self._follow(client, number)) for number in range(count)]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def all_know(self, status: str) -> bool:
+        """Whether every client knows that status."""
+        return set(self.known.values()) == {status}
+
+    async def _follow(self, client: httpx.AsyncClient, number: int) -> None:
+        while True:
+            self.failures[number] += 1
+            with suppress(httpx.TransportError):
+                async with client.stream("GET", "/api/v1/events") as stream:
+                    if stream.status_code == 200:
+                        await self._read(client, stream, number)
+            # As the browser does: longer after each failure, and not all at once.
+            longest = min(0.2 * 2 ** self.failures[number], 30)
+            await asyncio.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - no secret
+
+    async def _read(self, client: httpx.AsyncClient, stream: httpx.Response, number: int) -> None:
+        async for line in stream.aiter_lines():
+            if line == "event: ready":
+                job = await client.get(f"/api/v1/jobs/{self.job_id}")
+                if job.status_code != 200:
+                    return
+                self.known[number] = job.json()["status"]
+                self.failures[number] = 0
+            elif line.startswith("data: ") and self.job_id in line:
+                self.known[number] = json.loads(line.removeprefix("data: "))["status"]
 
 
 async def _created(client: httpx.AsyncClient) -> str | None:

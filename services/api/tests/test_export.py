@@ -13,6 +13,7 @@ import pytest
 
 from app.export.schemas import ExportParams
 from app.settings import Settings
+from tests import database
 from tests.jobs import create_job
 from tests.people import People
 
@@ -91,6 +92,24 @@ async def test_50_at_once_with_one_key_make_one_job(
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 49
     assert await postgres.fetchval("SELECT count(*) FROM jobs") == before + 1
+
+
+async def test_a_twin_that_takes_long_is_told(
+    people: People, settings: Settings, postgres: "asyncpg.Connection"
+) -> None:
+    """While the first request with a key is under way for seconds, the second is answered 409."""
+    person, key = await people.create("manager"), uuid4().hex
+    other = await database.connect(settings, settings.postgres_db)
+    async with person.client() as client, other.transaction():
+        await other.execute(
+            "INSERT INTO idempotency_keys VALUES ($1, $2, 'x', gen_random_uuid())", person.id, key
+        )
+        headers = {"Idempotency-Key": key}
+        twin = await client.post(EXPORT, json={"type": "users"}, headers=headers)
+    await other.close()
+    assert (twin.status_code, twin.json()["code"]) == (409, "idempotency_key_in_use")
+    mine = "SELECT count(*) FROM jobs WHERE requested_by = $1"
+    assert await postgres.fetchval(mine, person.id) == 0
 
 
 async def test_keys_belong_to_a_user(people: People) -> None:

@@ -2,14 +2,20 @@
 
 import asyncio
 import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx2 as httpx
 import pytest
 
 from app.settings import Settings
-from tests.people import PASSWORD, People
+from tests import database
+from tests.people import PASSWORD, People, Person
 from tests.proxy import Proxy
 from tests.running import Api, run_api
 from tests.waiting import eventually
@@ -110,6 +116,145 @@ async def test_without_postgres(own_settings: Settings) -> None:
             answers = await asyncio.gather(*(client.get("/api/v1/roles") for _ in range(30)))
             assert {answer.status_code for answer in answers} == {200}
             assert await status(client, "/readyz") == 200
+
+
+# The short one runs beside others on busy machines.
+@pytest.mark.parametrize(
+    ("outage_s", "recovery_s"), [(3, 15), pytest.param(30, 5, marks=pytest.mark.long)]
+)
+async def test_a_restart_of_postgres_under_load(
+    own_settings: Settings, outage_s: float, recovery_s: float
+) -> None:
+    """While PostgreSQL is away under load the answer is 503; soon after it all is well."""
+    async with Proxy(own_settings.postgres_address) as proxy:
+        behind = own_settings.model_copy(update={"postgres_address": proxy.address})
+        async with run_api(behind) as api:
+            person = await People(api).create("admin")
+            load = Load(person)
+            async with load.running(20):
+                await eventually(lambda: load.has(200, 40), within_s=30)
+                await proxy.cut()
+                load.reset()
+                await asyncio.sleep(outage_s)
+                assert load.statuses[503] > 0
+                load.reset()
+                await proxy.restore()
+                began = time.perf_counter()
+                await eventually(load.is_well, within_s=30)
+                took = time.perf_counter() - began
+            print(f"recovery: {took:.2f} s")  # noqa: T201 - the figure
+            assert took < recovery_s
+            assert load.wrong == []
+            pool: Any = api.resources.database.engine.pool
+            await eventually(lambda: _is_free(pool))
+            assert pool.checkedin() <= pool.size()
+        assert not await _connections_left(own_settings)
+
+
+@dataclass
+class Load:
+    """Clients that read and write without a pause, and what they are answered."""
+
+    person: Person
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    latest: deque[int] = field(default_factory=lambda: deque(maxlen=40))
+    ended: bool = False
+
+    @asynccontextmanager
+    async def running(self, clients: int) -> AsyncIterator[None]:
+        """Ask meanwhile."""
+        tasks = [asyncio.create_task(self._ask()) for _ in range(clients)]
+        try:
+            yield
+        finally:
+            self.ended = True
+            await asyncio.gather(*tasks)
+
+    def reset(self) -> None:
+        """Forget what was answered so far."""
+        self.statuses.clear()
+        self.latest.clear()
+
+    async def has(self, status: int, count: int) -> bool:
+        """Whether there were so many answers with that status."""
+        return self.statuses[status] >= count
+
+    async def is_well(self) -> bool:
+        """Whether the latest answers were all good."""
+        return len(self.latest) == self.latest.maxlen and set(self.latest) == {200}
+
+    async def _ask(self) -> None:
+        name = {"name": "Somebody"}
+        async with self.person.client() as client:
+            while not self.ended:
+                self._note(await client.get(USERS, params={"q": uuid4().hex}))
+                self._note(await client.patch(f"{USERS}/{self.person.id}", json=name))
+
+    def _note(self, answer: httpx.Response) -> None:
+        self.statuses[answer.status_code] += 1
+        self.latest.append(answer.status_code)
+        if answer.status_code != 200 and not (
+            answer.status_code == 503 and "retry-after" in answer.headers
+        ):
+            self.wrong.append(answer.text)
+
+
+async def _is_free(pool: Any) -> bool:
+    return bool(pool.checkedout() == 0)
+
+
+async def _connections_left(settings: Settings) -> int:
+    """Connections to the database of the settings."""
+    connection = await database.connect(settings, "postgres")
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1"
+    try:
+        await eventually(lambda: _none(connection, query, settings.postgres_db))
+        return int(await connection.fetchval(query, settings.postgres_db))
+    finally:
+        await connection.close()
+
+
+async def _none(connection: "asyncpg.Connection", query: str, name: str) -> bool:
+    return bool(await connection.fetchval(query, name) == 0)
+
+
+@pytest.mark.parametrize("passes", [False, True], ids=["before", "after"])
+async def test_a_connection_lost_at_commit(own_settings: Settings, passes: bool) -> None:
+    """Cut at COMMIT, a write is no success; before it nothing was done, and a retry helps."""
+    async with Proxy(own_settings.postgres_address) as proxy:
+        behind = own_settings.model_copy(update={"postgres_address": proxy.address})
+        async with run_api(behind) as api, (await People(api).create("admin")).client() as client:
+            proxy.mark, proxy.mark_passes = b"COMMIT", passes
+            email = f"{uuid4().hex}@example.com"
+            user = {"email": email, "name": "New", "password": PASSWORD, "role": "viewer"}
+            lost = await client.post(USERS, json=user)
+            assert (lost.status_code, lost.json()["code"]) == (503, "database_unavailable")
+            assert lost.headers["retry-after"]
+            proxy.mark = b""
+            page = (await client.get(USERS, params={"q": email})).json()["items"]
+            again = await client.post(USERS, json=user)
+            assert (len(page), again.status_code) == ((1, 409) if passes else (0, 201))
+
+
+@pytest.mark.parametrize("writes", [60, pytest.param(1000, marks=pytest.mark.long)])
+async def test_what_was_written_is_read(people: People, writes: int) -> None:
+    """Straight after each write, on another connection, every read shows it."""
+    stale: list[str] = []
+
+    async def write_and_read(count: int) -> None:
+        person = await people.create("admin")
+        path, query = f"{USERS}/{person.id}", {"q": person.email}
+        async with person.client() as writer, person.client() as reader:
+            for number in range(count):
+                name = f"Name {number}"
+                assert (await writer.patch(path, json={"name": name})).status_code == 200
+                page, one = await asyncio.gather(reader.get(USERS, params=query), reader.get(path))
+                names = {one.json()["name"], page.json()["items"][0]["name"]}
+                stale.extend(names - {name})
+
+    await asyncio.gather(*(write_and_read(writes // 4) for _ in range(4)))
+    assert stale == []
 
 
 async def test_without_storage(own_settings: Settings) -> None:

@@ -30,7 +30,8 @@ SECRET = "a-password-of-a-test-user"
 # What the API's user of Redis may do in production, with keys of its prefix.
 REDIS_RULES = (
     "resetchannels -@all +hello +auth +ping +multi +exec +get +set +mget +del +expire +hset +hget"
-    " +hmget +lindex +lpush +ltrim +eval +evalsha +script|load"
+    " +hmget +zadd +zrange +zremrangebyscore"
+    " +time +lindex +llen +lpush +rpop +scan +eval +evalsha +script|load"
 )
 
 
@@ -48,11 +49,12 @@ async def connect(settings: DatabaseSettings, role: str = "", **changes: Any) ->
         (WORKER_ROLE, "UPDATE users SET is_active = false"),
         (WORKER_ROLE, "DELETE FROM users"),
         (WORKER_ROLE, "INSERT INTO jobs (type, params) VALUES ('export', '{}')"),
-        (WORKER_ROLE, "UPDATE jobs SET requested_by = gen_random_uuid()"),
-        (WORKER_ROLE, "UPDATE jobs SET params = '{}'"),
-        (WORKER_ROLE, "DELETE FROM jobs"),
+        (WORKER_ROLE, "SELECT id FROM jobs"),
+        (WORKER_ROLE, "UPDATE jobs SET progress_done = 1"),
         (WORKER_ROLE, "SELECT * FROM outbox"),
-        (WORKER_ROLE, "DELETE FROM outbox"),
+        (WORKER_ROLE, "INSERT INTO outbox (routing_key, message) VALUES ('jobs', '{}')"),
+        (WORKER_ROLE, "SELECT sweep_jobs()"),
+        (WORKER_ROLE, "SELECT lock_next_job()"),
         (WORKER_ROLE, "SELECT * FROM idempotency_keys"),
         (WORKER_ROLE, "CREATE TABLE mine (id int)"),
         (API_ROLE, "DELETE FROM users"),
@@ -60,6 +62,8 @@ async def connect(settings: DatabaseSettings, role: str = "", **changes: Any) ->
         (API_ROLE, "TRUNCATE users CASCADE"),
         (API_ROLE, "UPDATE alembic_version SET version_num = 'x'"),
         (API_ROLE, "SELECT copied_rows(1)"),
+        (API_ROLE, "SELECT claim_job(gen_random_uuid(), 1)"),
+        (API_ROLE, "DELETE FROM job_turns"),
         (API_ROLE, "CREATE TABLE mine (id int)"),
         (API_ROLE, "COPY users TO PROGRAM 'true'"),
         (API_ROLE, "SELECT rolpassword FROM pg_authid"),
@@ -208,10 +212,10 @@ async def test_the_migration_can_be_taken_back(own_settings: Settings) -> None:
     assert status == 0, out
     connection = await connect(own_settings, WORKER_ROLE)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute("SELECT id FROM jobs")
+        await connection.execute("SELECT id FROM users")
     status, out = await run(own_settings, "alembic", "upgrade", "head")
     assert status == 0, out
-    await connection.execute("SELECT id FROM jobs")
+    await connection.execute("SELECT id FROM users")
     await connection.close()
 
 

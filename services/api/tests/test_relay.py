@@ -13,9 +13,10 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from app.settings import Settings
-from tests import database, servers
+from tests import database, failpoint, servers
 from tests.jobs import create_job
 from tests.people import People
+from tests.process import run
 from tests.proxy import Proxy
 from tests.running import run_api
 from tests.waiting import eventually
@@ -89,10 +90,12 @@ async def test_messages_match_the_contract(own_settings: Settings, broker: Broke
 async def test_the_outbox_empties(
     own_settings: Settings, broker: Broker, own_postgres: "asyncpg.Connection"
 ) -> None:
-    """Each of 150 jobs asked for at once is published once, and the outbox is empty then."""
+    """Each of 150 jobs asked for in bursts is published once, and the outbox is empty then."""
+    jobs: list[dict[str, Any]] = []
     async with run_api(own_settings) as api:
         async with (await People(api).create("admin")).client() as client:
-            jobs = await asyncio.gather(*(create_job(client) for _ in range(150)))
+            for _ in range(3):
+                jobs += await asyncio.gather(*(create_job(client) for _ in range(50)))
         messages = await broker.take(150)
         await eventually(lambda: _is_empty(own_postgres))
     assert sorted(job_ids(messages)) == sorted(job["id"] for job in jobs)
@@ -212,3 +215,26 @@ async def test_two_relays_publish_each_message_once(own_settings: Settings, brok
         await asyncio.sleep(0.3)
         messages += await broker.take(0)
     assert sorted(job_ids(messages)) == sorted(job["id"] for job in jobs)
+
+
+@pytest.mark.parametrize("step", failpoint.STEPS)
+async def test_a_relay_may_die_anywhere(
+    own_settings: Settings, broker: Broker, own_postgres: "asyncpg.Connection", step: str
+) -> None:
+    """Killed before or after the publish, the confirm or the delete, another sends what is left."""
+    user = await own_postgres.fetchval("SELECT id FROM users LIMIT 1")
+    job = await own_postgres.fetchval(
+        "INSERT INTO jobs (type, params, requested_by) VALUES ('export', '{}', $1)"
+        " RETURNING id::text",
+        user,
+    )
+    status, out = await run(own_settings, "tests.failpoint", step)
+    assert status == 9, out
+    assert await own_postgres.fetchval("SELECT count(*) FROM outbox") == 1
+    async with run_api(own_settings):
+        messages = await broker.take(1)
+        await eventually(lambda: _is_empty(own_postgres))
+        messages += await broker.take(0)
+    # On the wire it may be there twice.
+    assert set(job_ids(messages)) == {job}
+    assert len(messages) <= 2

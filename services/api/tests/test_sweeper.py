@@ -71,12 +71,30 @@ async def test_a_lost_message_is_sent_again(
     job = await create_job(admin)
     await postgres.execute("DELETE FROM outbox WHERE job_id = $1", job["id"])
     await postgres.execute(
-        "UPDATE jobs SET enqueued_at = now() - $2::text::interval WHERE id = $1", job["id"], age
+        "UPDATE jobs SET woken_at = now() - $2::text::interval WHERE id = $1", job["id"], age
     )
-    before = await postgres.fetchval("SELECT enqueued_at FROM jobs WHERE id = $1", job["id"])
+    before = await postgres.fetchval("SELECT woken_at FROM jobs WHERE id = $1", job["id"])
     await api.resources.sweeper.sweep()
-    after = await postgres.fetchval("SELECT enqueued_at FROM jobs WHERE id = $1", job["id"])
+    after = await postgres.fetchval("SELECT woken_at FROM jobs WHERE id = $1", job["id"])
     assert (after > before) == revived
+
+
+async def test_messages_are_not_lost_while_jobs_are_claimed(
+    api: Api, admin: httpx.AsyncClient, postgres: "asyncpg.Connection"
+) -> None:
+    """A job that waits long behind others gets no second message."""
+    job = await create_job(admin)
+    await postgres.execute("DELETE FROM outbox WHERE job_id = $1", job["id"])
+    await postgres.execute(
+        "UPDATE jobs SET woken_at = now() - interval '1 hour' WHERE id = $1", job["id"]
+    )
+    query = "INSERT INTO job_turns SELECT requested_by, now() FROM jobs WHERE id = $1"
+    await postgres.execute(query, job["id"])
+    await api.resources.sweeper.sweep()
+    age = "SELECT now() - woken_at > interval '1 minute' FROM jobs WHERE id = $1"
+    assert await postgres.fetchval(age, job["id"])
+    await postgres.execute("DELETE FROM job_turns")
+    await postgres.execute("DELETE FROM jobs WHERE id = $1", job["id"])
 
 
 async def test_old_keys_are_forgotten(

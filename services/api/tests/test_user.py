@@ -55,7 +55,8 @@ async def test_created_user_can_be_read_and_signs_in(admin: httpx.AsyncClient) -
     assert user["name"] == "Zoë Ångström"
     assert user["role"]["name"] == "viewer"
     assert set(user) == {
-        "id", "email", "name", "role", "is_active", "created_at", "updated_at"
+        "id", "email", "name", "role", "is_active", "second_factor", "invited",
+        "created_at", "updated_at",
     }  # fmt: skip
     login = {"email": user["email"], "password": body["password"]}
     assert (await admin.post("/api/v1/auth/login", json=login)).status_code == 200

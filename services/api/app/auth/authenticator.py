@@ -34,7 +34,7 @@ class Authenticator:
         except CacheUnavailableError:
             # Single sessions can't be checked then; deactivation and new passwords still bite.
             return await self._read(claims.user_id)
-        if known.revoked:
+        if not known.is_alive:
             return None
         if known.principal:
             return known.principal

@@ -23,6 +23,8 @@ class Account:
     role_id: UUID
     role: str
     permissions: list[str]
+    second_factor: bool
+    totp_secret: str | None  # encrypted
 
 
 class AuthRepository:
@@ -54,6 +56,8 @@ class AuthRepository:
                 Role.id,
                 Role.name,
                 Role.permissions,
+                User.second_factor,
+                User.totp_secret,
             )
             .join_from(User, Role)
             .where(condition)

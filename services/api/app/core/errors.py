@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
@@ -30,6 +30,15 @@ class Problem(BaseModel):
     code: str = Field(description="Stable name of the error, for programs")
     request_id: str
     errors: list[FieldError] | None = Field(default=None, description="Only with status 422")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors that a route declares, as `responses` of OpenAPI."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        int(status): {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }
 
 
 class FieldErrorDict(TypedDict):
@@ -80,6 +89,13 @@ class NotFoundError(ApiError):
 
     def __init__(self, message: str, code: str = "not_found") -> None:
         super().__init__(message, code, HTTPStatus.NOT_FOUND)
+
+
+class GoneError(ApiError):
+    """There was such a thing, and it is no longer kept."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, code, HTTPStatus.GONE)
 
 
 class ConflictError(ApiError):

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.context import request_id_var
+from app.core.context import quotas_var, request_id_var
 from app.core.errors import ApiError, problem_response
 from app.drain import Drain
 from app.telemetry.http import RequestTracer
@@ -49,6 +49,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request_id_var.set(_request_id(Headers(scope=scope)))
+        quotas_var.set(())
         await self._handle(scope, receive, send)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,6 +102,9 @@ class RequestMiddleware:
         if not (self._development and path in DOCS_PATHS):
             headers["Content-Security-Policy"] = CSP
         headers.setdefault("Cache-Control", "no-store")
+        if quotas := quotas_var.get():
+            # Of several limits the one that is reached first.
+            headers.update(min(quotas, key=lambda quota: quota.remaining).headers)
         if self._drain.started:
             headers["Connection"] = "close"
 

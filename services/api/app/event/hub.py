@@ -4,20 +4,24 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from uuid import UUID
 
 import structlog
 from fastapi.sse import format_sse_event
 
 from app.auth.sessions import Principal
+from app.core.errors import ApiError, UnavailableError
 from app.database import Database, is_outage
 from app.job.domain import may_see
 from app.job.repository import JobRepository
 from app.job.schemas import JobOut
+from app.settings import Settings
 from app.telemetry.tracing import Telemetry
 
 QUEUE_SIZE = 100
 RETRY_S = 0.5
+RETRY_AFTER_S = 30
 READY = format_sse_event(event="ready", data_str="{}")
 PING = format_sse_event(comment="ping")
 
@@ -69,7 +73,9 @@ class Subscription:
 class EventHub:
     """Loads each changed job once and offers it to every client that may see it."""
 
-    def __init__(self, database: Database, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Settings, database: Database, telemetry: Telemetry) -> None:
+        self._max_streams = settings.max_event_streams
+        self._max_streams_per_user = settings.max_event_streams_per_user
         self._database = database
         self._telemetry = telemetry
         self._subscriptions: set[Subscription] = set()
@@ -79,7 +85,11 @@ class EventHub:
 
     @contextmanager
     def subscribe(self, principal: Principal) -> Iterator[Subscription]:
-        """A subscription for as long as the client stays."""
+        """A subscription for as long as the client stays; ApiError where there are too many.
+
+        A new stream is refused rather than an old one ended: the old one's client would come back.
+        """
+        self._admit(principal.id)
         subscription = Subscription(principal)
         if self._closed:
             subscription.close()
@@ -88,6 +98,18 @@ class EventHub:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
+
+    def _admit(self, user_id: UUID) -> None:
+        if len(self._subscriptions) >= self._max_streams:
+            raise UnavailableError("There are too many event streams.", "overloaded", RETRY_AFTER_S)
+        own = sum(each.principal.id == user_id for each in self._subscriptions)
+        if own >= self._max_streams_per_user:
+            raise ApiError(
+                f"You may have {self._max_streams_per_user} event streams at a time.",
+                "too_many_streams",
+                HTTPStatus.TOO_MANY_REQUESTS,
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
 
     def job_changed(self, job_id: str) -> None:
         """Take note of a change, as PostgreSQL notifies it."""

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from app.auth.authenticator import Authenticator
-from app.auth.sessions import Principal
 from app.core.errors import UnauthorizedError
 from app.database import is_outage
-from app.event.hub import EventHub, Subscription
+from app.event.hub import Subscription
 from app.role.domain import Permission
 
 # How soon a stream ends after its session did; also the pause between pings.
@@ -15,18 +14,17 @@ CHECK_S = 5.0
 
 
 async def stream(
-    hub: EventHub, authenticator: Authenticator, token: str, principal: Principal
+    subscription: Subscription, authenticator: Authenticator, token: str
 ) -> AsyncIterator[bytes]:
     """Server-sent events until the client leaves, the session ends or the process stops."""
     loop = asyncio.get_running_loop()
     next_check = loop.time() + CHECK_S
-    with hub.subscribe(principal) as subscription:
-        while not subscription.closed:
-            yield await subscription.take(max(0.0, next_check - loop.time()))
-            if loop.time() >= next_check:
-                if not await _may_stay(subscription, authenticator, token):
-                    return
-                next_check = loop.time() + CHECK_S
+    while not subscription.closed:
+        yield await subscription.take(max(0.0, next_check - loop.time()))
+        if loop.time() >= next_check:
+            if not await _may_stay(subscription, authenticator, token):
+                return
+            next_check = loop.time() + CHECK_S
 
 
 async def _may_stay(subscription: Subscription, authenticator: Authenticator, token: str) -> bool:

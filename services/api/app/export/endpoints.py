@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response, status
 
 from app.auth.access import CurrentPrincipal, requires
-from app.export.schemas import ExportParams
+from app.core.errors import problems
+from app.export.schemas import ExportRequest
 from app.export.service import ExportService
 from app.job.schemas import JobOut
+from app.resources import CurrentResources
 from app.role.domain import Permission
 from app.transaction import Transaction
 
@@ -27,18 +29,21 @@ IdempotencyKey = Annotated[
 @router.post(
     "/export",
     status_code=status.HTTP_202_ACCEPTED,
-    dependencies=[requires(Permission.EXPORT_CREATE)],
+    responses=problems(409),
+    dependencies=[requires(Permission.EXPORT_CREATE, group="export")],
 )
 async def create_export(
-    body: ExportParams,
+    body: ExportRequest,
     request: Request,
     response: Response,
     session: Transaction,
+    resources: CurrentResources,
     principal: CurrentPrincipal,
     idempotency_key: IdempotencyKey = None,
 ) -> JobOut:
     """Ask for an export; the job in the answer tells how it goes."""
-    job, replayed = await ExportService(session).create(principal, body, idempotency_key)
+    service = ExportService(session, resources.settings.result_days)
+    job, replayed = await service.create(principal, body, idempotency_key)
     response.headers["Location"] = request.app.url_path_for("get_job", job_id=job.id)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"

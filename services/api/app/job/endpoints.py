@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from app.auth.access import CurrentPrincipal, requires
+from app.core.errors import problems
 from app.job import service as job_service
 from app.job.schemas import Download, JobOut, JobPage, JobQuery
 from app.job.service import JobService
@@ -28,7 +29,10 @@ Service = Annotated[JobService, Depends(_service)]
 async def list_jobs(
     query: Annotated[JobQuery, Query()], service: Service, principal: CurrentPrincipal
 ) -> JobPage:
-    """A page of your jobs, or of everybody's with job:read_all; newest first."""
+    """A page of your jobs, or of everybody's with job:read_all; newest first.
+
+    The dead ones (`dead=true`) are everybody's, and need job:manage.
+    """
     return await service.list(principal, query)
 
 
@@ -38,22 +42,40 @@ async def get_job(job_id: UUID, service: Service, principal: CurrentPrincipal) -
     return await service.get(principal, job_id)
 
 
-@router.post("/{job_id}/cancel", dependencies=[requires(Permission.EXPORT_CREATE)])
+@router.post(
+    "/{job_id}/cancel", responses=problems(409), dependencies=[requires(Permission.EXPORT_CREATE)]
+)
 async def cancel_job(job_id: UUID, service: Service, principal: CurrentPrincipal) -> JobOut:
     """Stop a job: at once while it is queued, else as soon as the worker sees it."""
     return await service.cancel(principal, job_id)
 
 
-@router.post("/{job_id}/retry", dependencies=[requires(Permission.EXPORT_CREATE)])
+@router.post(
+    "/{job_id}/retry", responses=problems(409), dependencies=[requires(Permission.EXPORT_CREATE)]
+)
 async def retry_job(job_id: UUID, service: Service, principal: CurrentPrincipal) -> JobOut:
-    """Start a failed or cancelled job over."""
+    """Start a failed or cancelled job over: your own, or anybody's with job:manage."""
     return await service.retry(principal, job_id)
+
+
+@router.post(
+    "/{job_id}/discard",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(409),
+    dependencies=[requires(Permission.JOB_MANAGE)],
+)
+async def discard_job(job_id: UUID, service: Service, principal: CurrentPrincipal) -> None:
+    """Take a failed job off the list of the dead."""
+    await service.discard(principal, job_id)
 
 
 @router.get(
     "/{job_id}/download",
     response_model=Download,
-    responses={status.HTTP_307_TEMPORARY_REDIRECT: {"description": "To the file"}},
+    responses={
+        status.HTTP_307_TEMPORARY_REDIRECT: {"description": "To the file"},
+        **problems(409, 410),
+    },
     dependencies=[requires(Permission.JOB_READ)],
 )
 async def download_job(

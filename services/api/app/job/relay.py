@@ -96,7 +96,11 @@ class Relay:
                 .where(OutboxMessage.id == row_id)
                 .values(error=reason, available_at=func.now() + text(f"interval '{RETRY_DELAY}'"))
             )
-        log.info("relay.published", count=len(confirmed), failed=len(failures))
+        if failures:
+            reasons = sorted(set(failures.values()))
+            log.warning("relay.not_published", count=len(failures), reasons=reasons)
+        if confirmed:
+            log.info("relay.published", count=len(confirmed))
 
     async def _publish(self, rows: Sequence[OutboxMessage]) -> dict[int, str]:
         """Publish all at once; returns why some were not confirmed."""

@@ -1,6 +1,6 @@
 """Bodies and queries of the job routes."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.pagination import CursorText, Limit
 from app.export.schemas import ExportParams
-from app.job.domain import JobStatus
+from app.job.domain import JobPriority, JobStatus
 from app.job.models import Job
 
 
@@ -35,11 +35,14 @@ class JobOut(BaseModel):
     type: str
     params: ExportParams
     status: JobStatus
+    priority: JobPriority
     progress: JobProgress
     attempts: int
     cancel_requested: bool
     error: str | None = Field(description="Why the last attempt failed")
     result: JobResult | None
+    expires_at: datetime | None = Field(description="When the file is deleted")
+    expired: bool = Field(description="The file is gone")
     requested_by: UUID
     created_at: datetime
     started_at: datetime | None
@@ -54,16 +57,24 @@ class JobOut(BaseModel):
             # Not validated: a row that another version wrote must not break the list.
             params=ExportParams.model_construct(**job.params),
             status=JobStatus(job.status),
+            priority=JobPriority.of(job.priority),
             progress=JobProgress(done=job.progress_done, total=job.progress_total),
             attempts=job.attempts,
             cancel_requested=job.cancel_requested,
             error=job.error,
             result=JobResult.model_validate(job.result) if job.result else None,
+            expires_at=job.expires_at,
+            expired=is_expired(job),
             requested_by=job.requested_by,
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
         )
+
+
+def is_expired(job: Job) -> bool:
+    """Whether the file of a job is gone, or about to be deleted."""
+    return job.expires_at is not None and job.expires_at <= datetime.now(UTC)
 
 
 class JobPage(BaseModel):
@@ -79,6 +90,9 @@ class JobQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: JobStatus | None = None
+    dead: bool | None = Field(
+        default=None, description="Jobs that failed for good and were not discarded, everybody's"
+    )
     limit: Limit = 50
     cursor: CursorText = None
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response, status
 
 from app.auth.access import CurrentPrincipal, requires
+from app.core.errors import problems
 from app.resources import CurrentResources
 from app.role.domain import DESCRIPTIONS, Permission
 from app.role.schemas import (
@@ -44,7 +45,10 @@ async def list_roles(service: Service) -> RoleList:
 
 
 @router.post(
-    "/roles", status_code=status.HTTP_201_CREATED, dependencies=[requires(Permission.ROLE_WRITE)]
+    "/roles",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems(409),
+    dependencies=[requires(Permission.ROLE_WRITE)],
 )
 async def create_role(
     body: RoleCreate,
@@ -65,7 +69,9 @@ async def get_role(role_id: UUID, service: Service) -> RoleOut:
     return await service.get(role_id)
 
 
-@router.patch("/roles/{role_id}", dependencies=[requires(Permission.ROLE_WRITE)])
+@router.patch(
+    "/roles/{role_id}", responses=problems(409), dependencies=[requires(Permission.ROLE_WRITE)]
+)
 async def update_role(
     role_id: UUID, body: RoleUpdate, service: Service, principal: CurrentPrincipal
 ) -> RoleOut:
@@ -76,8 +82,9 @@ async def update_role(
 @router.delete(
     "/roles/{role_id}",
     status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(409),
     dependencies=[requires(Permission.ROLE_WRITE)],
 )
-async def delete_role(role_id: UUID, service: Service) -> None:
+async def delete_role(role_id: UUID, service: Service, principal: CurrentPrincipal) -> None:
     """Delete a role that nobody has and that is not built in."""
-    await service.delete(role_id)
+    await service.delete(principal, role_id)

@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit import service as audit
+from app.audit.domain import Event
 from app.auth.sessions import Principal
 from app.core.errors import ConflictError, ForbiddenError, NotFoundError
 from app.database import after_commit
@@ -38,7 +40,9 @@ class RoleService:
         role = Role(
             name=body.name, description=body.description, permissions=sorted(body.permissions)
         )
-        return await self._save(role)
+        created = await self._save(role)
+        self._record(Event.ROLE_CREATED, actor, role)
+        return created
 
     async def update(self, actor: Principal, role_id: UUID, body: RoleUpdate) -> RoleOut:
         """Change a role; its users have the new permissions on their next request."""
@@ -51,9 +55,10 @@ class RoleService:
             self._set_permissions(actor, role, body.permissions)
         after_commit(self._session, self._resources.sessions.forget_roles)
         after_commit(self._session, self._resources.user_lists.invalidate)
+        self._record(Event.ROLE_CHANGED, actor, role)
         return await self._save(role)
 
-    async def delete(self, role_id: UUID) -> None:
+    async def delete(self, actor: Principal, role_id: UUID) -> None:
         """Delete a role that nobody has and that is not built in; else ConflictError."""
         role = await self._find(role_id)
         if role.name in BUILT_IN_ROLES:
@@ -62,6 +67,17 @@ class RoleService:
             await self._roles.delete(role)
         except IntegrityError as error:
             raise ConflictError("Some users still have this role.", "role_in_use") from error
+        self._record(Event.ROLE_DELETED, actor, role)
+
+    def _record(self, event: Event, actor: Principal, role: Role) -> None:
+        audit.record(
+            self._session,
+            event,
+            actor.id,
+            ("role", role.id),
+            name=role.name,
+            permissions=list(role.permissions),
+        )
 
     def _set_permissions(self, actor: Principal, role: Role, permissions: AbstractSet[str]) -> None:
         if role.name == ADMIN:

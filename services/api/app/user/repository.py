@@ -14,14 +14,13 @@ from sqlalchemy import (
     literal,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.core.pagination import Cursor
 from app.role.domain import ADMIN
 from app.role.models import Role
-from app.user.models import User
+from app.user.models import NO_PASSWORD, User
 from app.user.schemas import UserQuery
 
 SORT_COLUMNS: dict[str, ColumnElement[str] | ColumnElement[datetime]] = {
@@ -49,14 +48,6 @@ class UserRepository:
         self._session.add(user)
         await self._session.flush()
         return user
-
-    async def set_password(self, user_id: UUID, password_hash: str) -> None:
-        """Store a password and end every session of the user."""
-        await self._session.execute(
-            update(User)
-            .where(User.id == user_id)
-            .values(password_hash=password_hash, session_version=User.session_version + 1)
-        )
 
     async def has_other_admin(self, user_id: UUID) -> bool:
         """Whether an active admin other than this user exists.
@@ -98,6 +89,8 @@ def _page(query: UserQuery) -> Select[tuple[object, ...]]:
             User.name,
             func.row_to_json(role.table_valued()).label("role"),
             User.is_active,
+            User.second_factor,
+            (User.password_hash == NO_PASSWORD).label("invited"),
             User.created_at,
             User.updated_at,
         )

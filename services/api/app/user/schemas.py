@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.auth.domain import NewPassword
 from app.core.fields import Email, Name, SearchText
@@ -24,6 +24,8 @@ class UserOut(BaseModel):
     name: str
     role: RoleRef
     is_active: bool
+    second_factor: bool = Field(description="Whether signing in needs a code, too")
+    invited: bool = Field(description="Whether the user has yet to set a password")
     created_at: datetime
     updated_at: datetime
 
@@ -36,11 +38,11 @@ class UserPage(BaseModel):
 
 
 class UserCreate(BaseModel):
-    """A new user."""
+    """A new user. Without a password they are mailed an invitation to set one."""
 
     email: Email
     name: Name
-    password: NewPassword
+    password: NewPassword | None = None
     role: RoleName
 
 

@@ -1,0 +1,33 @@
+"""A PostgreSQL that is gone without a word: connections stand, and nothing comes."""
+
+import asyncio
+import time
+
+import pytest
+
+from app import resources
+from app.settings import Settings
+from tests.people import People
+from tests.proxy import Proxy
+from tests.running import run_api
+
+pytestmark = pytest.mark.anyio
+ROLES = "/api/v1/roles"
+
+
+async def test_silent_connections_are_given_up(
+    own_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked on a silent connection gets 503 in time; the rest of the pool is replaced."""
+    monkeypatch.setattr(resources, "SILENCE_S", 3)
+    async with Proxy(own_settings.postgres_address) as proxy:
+        behind = own_settings.model_copy(update={"postgres_address": proxy.address})
+        async with run_api(behind) as api, (await People(api).create("admin")).client() as client:
+            await asyncio.gather(*(client.get(ROLES) for _ in range(12)))
+            proxy.forget()
+            began = time.perf_counter()
+            refused = await client.get(ROLES)
+            assert (refused.status_code, refused.headers["retry-after"] != "") == (503, True)
+            assert time.perf_counter() - began < 8
+            answers = await asyncio.gather(*(client.get(ROLES) for _ in range(12)))
+            assert [answer.status_code for answer in answers] == [200] * 12
