@@ -38,7 +38,7 @@ def test_an_export_is_one_trace(system: System) -> None:
         ("browser", "click Start export"),
         ("frontend", "POST /api/v1/export"),
         ("api", "POST /api/v1/export"),
-        ("api", "→ postgres INSERT outbox"),
+        ("api", "→ postgres INSERT jobs"),
         ("api", "→ rabbitmq publish jobs"),
         ("worker", "process jobs"),
         ("worker", "→ postgres COPY users"),

@@ -5,6 +5,7 @@ Commands are imported when they are called, so that a quick one stays quick.
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -204,15 +205,31 @@ def test(servers: str, part: str | None, arguments: tuple[str, ...]) -> None:
 
 @command()
 @click.option("--fix", is_flag=True, help="Repair what can be repaired.")
+@click.option(
+    "--security", is_flag=True, help="Known vulnerabilities and licences of all packages instead."
+)
+@click.option(
+    "--sbom",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="With --security: write the bill of materials of each part there (CycloneDX).",
+)
 @click.argument("part", required=False)
-def lint(part: str | None, fix: bool) -> None:
+def lint(part: str | None, fix: bool, security: bool, sbom: Path | None) -> None:
     """Check the format, style and types of every part, or of one PART.
 
     Example: ./gp lint --fix
     """
     from groundplan.commands import lint
+    from groundplan.commands import security as security_command
 
-    sys.exit(lint.run(part, fix))
+    if not security:
+        if sbom:
+            raise UserError("--sbom goes with --security.", code=2)
+        sys.exit(lint.run(part, fix))
+    if part or fix:
+        raise UserError("--security looks at all parts, and repairs nothing.", code=2)
+    sys.exit(security_command.run(sbom))
 
 
 @command()
@@ -364,6 +381,177 @@ def shell(arguments: tuple[str, ...]) -> None:
     from groundplan.commands import db
 
     sys.exit(db.shell(list(arguments)))
+
+
+@gp.group()
+def backup() -> None:
+    """Make backups, list them, and prove that they can be restored."""
+
+
+@command(backup, name="now")
+@click.option(
+    "--kind",
+    type=click.Choice(["dump", "base", "redis", "storage"]),
+    default="dump",
+    show_default=True,
+    help="Of the database: a dump, or a base for any second after it; of Redis; of the list of objects.",
+)
+@production_option
+@json_option
+def backup_now(kind: str, production: bool, as_json: bool) -> None:
+    """Make one backup now. Others are made by schedule.
+
+    Example: ./gp backup now
+    """
+    from groundplan.commands import backup
+
+    backup.now(kind, as_json, production)
+
+
+@command(backup, name="list")
+@production_option
+@json_option
+def list_backups(production: bool, as_json: bool) -> None:
+    """Show the backups, the oldest first, and from when to when any second can be restored.
+
+    Example: ./gp backup list
+    """
+    from groundplan.commands import backup
+
+    backup.show(as_json, production)
+
+
+@command(backup)
+@click.argument("backup_id", required=False, metavar="[ID]")
+@production_option
+@json_option
+def verify(backup_id: str | None, production: bool, as_json: bool) -> None:
+    """Prove that the backup ID, or the newest, can be restored.
+
+    Restores it into an empty server, compares every table's rows and checksum with those at the time of the
+    backup, and lets the application try it. The running system is not touched.
+
+    Example: ./gp backup verify
+    """
+    from groundplan.commands import backup
+
+    backup.verify(backup_id, as_json, production)
+
+
+@command(backup)
+@click.argument("backup_id", metavar="ID")
+@click.option(
+    "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="A new file."
+)
+@production_option
+def extract(backup_id: str, output: Path, production: bool) -> None:
+    """Write the plain content of the backup ID to a file: a dump for pg_restore, an RDB, a list of objects.
+
+    Example: ./gp backup extract latest --output users.dump
+    """
+    from groundplan.commands import backup
+
+    backup.extract(backup_id, output, production)
+
+
+@command(backup)
+@production_option
+@json_option
+def prune(production: bool, as_json: bool) -> None:
+    """Forget what the retention does not keep. It is done by schedule, too.
+
+    Example: ./gp backup prune
+    """
+    from groundplan.commands import backup
+
+    backup.prune(as_json, production)
+
+
+@command()
+@click.argument("backup_id", required=False, metavar="[ID]")
+@click.option("--time", "moment", metavar="TIME", help="What was there at this moment instead.")
+@click.option("--swap", is_flag=True, help="While others use the database: end their connections.")
+@click.option("--swap-back", is_flag=True, help="Undo the last restore instead.")
+@click.option("--drop-old", is_flag=True, help="Delete what restores have put aside instead.")
+@production_option
+@yes_option
+@dry_run_option
+@json_option
+def restore(
+    backup_id: str | None,
+    moment: str | None,
+    swap: bool,
+    swap_back: bool,
+    drop_old: bool,
+    production: bool,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring the database back to the backup ID (`latest` is the newest), or to a moment, after asking.
+
+    It is restored into a new database, checked, and put in the place of the present one, which is kept until
+    --drop-old. If anything fails all is as before. TIME is like 2026-11-23T08:15:30Z.
+
+    Example: ./gp restore latest --swap
+    """
+    from groundplan.commands import restore
+
+    if sum(map(bool, (backup_id, moment, swap_back, drop_old))) != 1:
+        raise click.UsageError("Give one of ID, --time, --swap-back and --drop-old.")
+    if drop_old:
+        restore.drop_old(yes, as_json, production)
+    elif swap_back:
+        restore.swap_back(yes, as_json, production)
+    else:
+        restore.run(backup_id, moment, swap, dry_run, yes, as_json, production)
+
+
+@gp.group()
+def jobs() -> None:
+    """Look after jobs that failed for good."""
+
+
+@command(jobs)
+@json_option
+def dead(as_json: bool) -> None:
+    """List them, with why they failed.
+
+    Example: ./gp jobs dead
+    """
+    _run_jobs("dead", [], False, as_json)
+
+
+@command(jobs)
+@click.argument("ids", nargs=-1, metavar="ID...")
+@click.option("--all", "is_all", is_flag=True, help="All that are dead.")
+@json_option
+def replay(ids: tuple[str, ...], is_all: bool, as_json: bool) -> None:
+    """Start them over.
+
+    Example: ./gp jobs replay --all
+    """
+    _run_jobs("replay", list(ids), is_all, as_json)
+
+
+@command(jobs)
+@click.argument("ids", nargs=-1, metavar="ID...")
+@click.option("--all", "is_all", is_flag=True, help="All that are dead.")
+@json_option
+def discard(ids: tuple[str, ...], is_all: bool, as_json: bool) -> None:
+    """Take them off the list; their rows stay.
+
+    Example: ./gp jobs discard 5b9c5c1e-6d0a-4a8b-9a53-0a3f0c1d2e3f
+    """
+    _run_jobs("discard", list(ids), is_all, as_json)
+
+
+def _run_jobs(action: str, ids: list[str], is_all: bool, as_json: bool) -> None:
+    """Run what a service offers as the command `jobs`."""
+    from groundplan.commands import db
+
+    flags = ["--all"] * is_all + ["--json"] * as_json
+    sys.exit(db.run_command("jobs", [action, *ids, *flags]))
 
 
 @command()

@@ -3,14 +3,16 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from groundplan.errors import UserError
 from groundplan.model.workspace import Service, Workspace
 from groundplan.runtime.native import cache, requirements
 from groundplan.runtime.native.debian import Packages
+from groundplan.runtime.native.drivers import source
 from groundplan.runtime.native.requirements import DebianProgram, Requirement
 
 CHROMIUM = DebianProgram(
@@ -66,6 +68,8 @@ class Part:
     service: Service | None = None
     is_apart: bool = False
     """True if its tests run only when it is named."""
+    system: Literal["whole", "servers", ""] = ""
+    """What of the system runs meanwhile, beside what its service needs: `servers` are those not built here."""
 
     @property
     def path(self) -> str:
@@ -95,6 +99,7 @@ def find(workspace: Workspace) -> dict[str, Part]:
         if service.context and all(part.folder != service.context for part in parts.values()):
             parts[service.name] = _service(service)
     parts["system"] = _system(workspace.root)
+    parts["faults"] = _faults(workspace.root, parts.values())
     parts["docker"] = _docker(workspace.root)
     return parts
 
@@ -114,7 +119,7 @@ def _service(service: Service) -> Part:
     return Part(
         name=service.name,
         folder=service.context,
-        requirements=requirements.toolchain(service.context),
+        requirements=source.DRIVER.requirements(service),
         test=("python", "-m", "pytest") if is_python else ("npm", "test", "--silent", "--"),
         linters=_PYTHON_LINTERS if is_python else (("npm", "run", "--silent", "lint"),),
         fixers=_PYTHON_FIXERS if is_python else (("npm", "run", "--silent", "format"),),
@@ -140,22 +145,40 @@ def _system(root: Path) -> Part:
     config, tests = str(root / "cli" / "pyproject.toml"), root / "tests"
     style, types = ("--config", config), ("--config-file", config)
     folders = tuple(str(root / name) for name in ("tests", "bench", "docs"))
-    on_docker = str(tests / "docker")
+    on_docker, faults = str(tests / "docker"), str(tests / "faults")
     return Part(
         name="system",
         folder=tests,
         requirements=(ToolEnvironment(root), CHROMIUM),
         # One after another: these tests share the running system and disturb it.
-        test=(*_system_tests(config, tests), "--ignore", on_docker),
+        test=(*_system_tests(config, tests), "--ignore", on_docker, "--ignore", faults),
         linters=(
             ("ruff", "check", *style, *folders),
             ("ruff", "format", "--check", *style, *folders),
-            # Both folders have a conftest, which are two modules of one name.
-            ("mypy", *types, "--exclude", "(^|/)docker/", str(tests)),
+            # Each folder has a conftest, which are modules of one name.
+            ("mypy", *types, "--exclude", "(^|/)(docker|faults)/", str(tests)),
             ("mypy", *types, on_docker),
+            ("mypy", *types, faults),
             ("mypy", *types, str(root / "bench")),
         ),
         fixers=(("ruff", "check", "--fix", *style, *folders), ("ruff", "format", *style, *folders)),
+        system="whole",
+    )
+
+
+def _faults(root: Path, others: Iterable[Part]) -> Part:
+    """The drills, which start services of their own beside the servers; linted with the system's."""
+    folder = root / "tests" / "faults"
+    built = (requirement for part in others if part.service for requirement in part.requirements)
+    return Part(
+        name="faults",
+        folder=folder,
+        requirements=(ToolEnvironment(root), *built),
+        test=_system_tests(str(root / "cli" / "pyproject.toml"), folder),
+        linters=(),
+        fixers=(),
+        is_apart=True,
+        system="servers",
     )
 
 

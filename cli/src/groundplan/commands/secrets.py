@@ -31,6 +31,10 @@ def init(dry_run: bool, as_json: bool) -> None:
     verb = "would write" if dry_run else "wrote"
     for file in plan.files:
         _console.print(f"{verb} {file}")
+    for name in plan.irreplaceable:
+        _console.print(
+            f"[yellow]![/] Keep a copy of {name} elsewhere: without it nobody can read what it encrypts."
+        )
     if not plan.files:
         _console.print("Nothing is missing.")
     elif plan.settings and not dry_run:

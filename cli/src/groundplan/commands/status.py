@@ -5,11 +5,12 @@ import shutil
 import sys
 from pathlib import Path
 
+from groundplan.backup import age
 from groundplan.model.place import find_root, instance_name
 from groundplan.runtime import choice
 from groundplan.runtime.state import SystemState
 
-_COLOURS = {"healthy": 32, "completed": 32, "state": 2, "off": 2}
+_COLOURS = {"healthy": 32, "completed": 32, "state": 2, "off": 2, "fresh": 2, "overdue": 31}
 _OTHER_COLOUR = 33
 
 
@@ -18,7 +19,9 @@ def run(as_json: bool, as_map: bool, is_production: bool) -> int:
     root = find_root()
     state = choice.current(root, instance_name(), is_production).status()
     if as_json:
-        print(json.dumps(state.as_dict(), indent=2))
+        moment = age.now()
+        backups = {it.kind: it.as_dict(moment) for it in age.ages(state.services)}
+        print(json.dumps(state.as_dict() | {"backups": backups}, indent=2))
     elif as_map:
         _print_map(root, state)
     else:
@@ -43,6 +46,20 @@ def _print_table(state: SystemState, start: str) -> None:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         cells[1] = _paint(row[1], cells[1])
         print("  ".join(cells).rstrip())
+    _print_backups(state)
+
+
+def _print_backups(state: SystemState) -> None:
+    moment = age.now()
+    found = age.ages(state.services)
+    if found:
+        texts = (
+            _paint("overdue" if it.is_stale(moment) else "fresh", it.text(moment)) for it in found
+        )
+        print(f"backups: {', '.join(texts)}")
+    for it in found:
+        if it.error:
+            print(f"  {it.kind} failed: {it.error}")
 
 
 def _print_map(root: Path, state: SystemState) -> None:

@@ -22,7 +22,7 @@ from groundplan import parts as parts_module
 from groundplan.errors import UserError
 from groundplan.model.place import find_root, state_folder
 from groundplan.model.workspace import Workspace, load
-from groundplan.parts import Part, ToolEnvironment, browser_environment
+from groundplan.parts import CHROMIUM, Part, ToolEnvironment, browser_environment
 from groundplan.runtime import choice
 from groundplan.runtime.native.addresses import Addresses
 from groundplan.runtime.native.drivers import is_native, source
@@ -82,16 +82,20 @@ def _update(status: Status, title: str, text: str) -> None:
 
 
 def _needed_services(workspace: Workspace, chosen: list[Part]) -> list[str]:
-    """What must run: everything for the system's tests, else the backing services of the parts."""
-    if any(part.name == "system" for part in chosen):
-        services = workspace.services.items()
-        return [
-            name
-            for name, item in services
-            if not item.is_tool and item.is_active and is_native(item)
-        ]
-    needed = workspace.closure(part.service.name for part in chosen if part.service)
-    return [name for name in needed if workspace.services[name].context is None]
+    """What must run: everything for tests of the whole system, else servers."""
+    services = {
+        name: item
+        for name, item in workspace.services.items()
+        if not item.is_tool and item.is_active and is_native(item)
+    }
+    if any(part.system == "whole" for part in chosen):
+        return list(services)
+    needed = set(workspace.closure(part.service.name for part in chosen if part.service))
+    names = {name for name in needed if workspace.services[name].context is None}
+    if any(part.system == "servers" for part in chosen):
+        names |= {name for name, item in services.items() if item.context is None}
+        names |= workspace.oneshots.intersection(services)
+    return [name for name in workspace.services if name in names]
 
 
 def _refuse_the_system(chosen: list[Part]) -> None:
@@ -155,12 +159,10 @@ async def _run_parts(
         async with slots:
             return await _run_part(workspace, part, arguments, is_live=False)
 
-    others = [part for part in chosen if part.name != "system"]
+    others = [part for part in chosen if not part.system]
     outcomes = await asyncio.gather(*map(run_in_slot, others))
     system = [
-        await _run_part(workspace, part, arguments, is_live=False)
-        for part in chosen
-        if part.name == "system"
+        await _run_part(workspace, part, arguments, is_live=False) for part in chosen if part.system
     ]
     return [*outcomes, *system]
 
@@ -192,9 +194,9 @@ def _environment(workspace: Workspace, part: Part) -> dict[str, str]:
         service = workspace.service(part.service.name)
         return source.environment_of(service, Site(workspace, Addresses(workspace)))
     environment = {**os.environ, "PATH": part.path}
-    if part.name == "system":
+    if CHROMIUM in part.requirements:
         environment |= browser_environment(workspace.state)
-    else:
+    if not part.system:
         del environment["GROUNDPLAN_INSTANCE"]
     return environment
 

@@ -33,7 +33,8 @@ def plan(workspace: Workspace, names: Sequence[str], outdated: Collection[str]) 
     `outdated` are those that run with another image or configuration than they should. What must
     have run to its end before a service starts is run with it.
     """
-    chosen = {*(names or workspace.services)}
+    active = [service.name for service in workspace.services.values() if service.is_active]
+    chosen = {*(names or active)}
     for name in list(chosen):
         chosen |= workspace.oneshots & {*workspace.service(name).depends_on}
     return [

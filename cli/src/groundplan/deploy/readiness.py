@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from groundplan.backup.client import BACKUP, REPOSITORY
 from groundplan.deploy import containers
 from groundplan.deploy.deployment import deployment_of
 from groundplan.deploy.encryption import is_encrypted
@@ -15,11 +16,13 @@ from groundplan.model.place import IMAGES_FILE
 from groundplan.runtime.docker import engine
 from groundplan.runtime.finding import Finding
 from groundplan.runtime.native.addresses import is_free
+from groundplan.runtime.running import find_offering
 from groundplan.secrets.check import check
 from groundplan.secrets.inventory import Inventory
 
 _NEEDED_SPACE = 10e9
 _CLOCKS_DIFFER = 5.0
+_BACKUP_HELP = "docs/operations/backup-restore.md says how they get elsewhere"
 _HELP = "docs/operations/security.md says what to do"
 
 
@@ -29,6 +32,7 @@ def examine(root: Path) -> Iterator[Finding]:
     yield from _secrets(inventory)
     yield from _domains(inventory)
     yield _images(root)
+    yield from _backups(inventory)
     try:
         found = engine.find()
     except UserError as error:
@@ -78,6 +82,21 @@ def _images(root: Path) -> Finding:
     if (root / IMAGES_FILE).exists():
         return Finding("Base images", "ok", f"are pinned by digest in {IMAGES_FILE}")
     return Finding("Base images", "note", "are pinned by version only: a tag may move")
+
+
+def _backups(inventory: Inventory) -> Iterator[Finding]:
+    """Where backups go: on this machine they are lost with it."""
+    service = find_offering(inventory.workspace, BACKUP)
+    if service is None:
+        yield Finding("Backups", "note", "no service makes any")
+        return
+    place = service.environment.get(REPOSITORY, "")
+    folder = next((it for it in service.mounts if Path(place).is_relative_to(it.target)), None)
+    if folder and not folder.is_bind:
+        detail = f"lie on this machine alone, in the volume {folder.source}: {_BACKUP_HELP}"
+        yield Finding("Backups", "note", detail)
+    else:
+        yield Finding("Backups", "ok", f"go to {folder.source if folder else place}")
 
 
 def _ports(inventory: Inventory) -> Iterator[Finding]:

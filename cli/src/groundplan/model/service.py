@@ -76,6 +76,8 @@ class Service:
     """Tools are started on demand only."""
     commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Further commands that run in the service's environment, e.g. "migrate"."""
+    programs: tuple[str, ...] = ()
+    """What its image has beside its own toolchain, and the native runtime puts on its PATH."""
     section: str | None = None
     """The markers between which it stands: "SERVICES", "BACKING_SERVICES", "DEVELOPMENT_SERVICES"."""
     title: str = ""
@@ -156,6 +158,7 @@ def service_of(name: str, node: Tree, inputs: Inputs, section: str | None = None
         ready=extension.get("ready"),
         is_tool=extension.get("tool", False),
         commands={key: tuple(words) for key, words in extension.get("commands", {}).items()},
+        programs=tuple(extension.get("programs", ())),
         section=section,
         title=extension.get("title", name),
         role=extension.get("role", ""),

@@ -43,6 +43,7 @@ EXTENSION = Keys(
         **dict.fromkeys(("tool", "public"), FLAG),
         "tier": choice("edge", "application", "data", "tools"),
         "commands": Named(Words()),
+        "programs": Items(choice("postgresql", "redis", "restic")),
         "protocols": Pairs(),
     }
 )

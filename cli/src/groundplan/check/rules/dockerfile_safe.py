@@ -24,6 +24,8 @@ _WORDS = (
 _APT_INSTALL = re.compile(r"\bapt(?:-get)?\b[^;&|\n]*\sinstall\b[^;&|\n]*")
 _APT_CACHE = re.compile(r"--mount=\S*target=/var/lib/apt\b|rm -\w*r\w* [^;&|\n]*/var/lib/apt/lists")
 _APK_ADD = re.compile(r"\bapk\b[^;&|\n]*\sadd\b[^;&|\n]*")
+_PIP_INSTALL = re.compile(r"\bpip3?\b[^;&|\n]*\sinstall\b[^;&|\n]*")
+_NPM_INSTALL = re.compile(r"\bnpm\s+(?:i|install|add)\b")
 _SECRET_FILE = re.compile(
     r"^(?:\.env(?!.*example)(?:\..+)?|.+\.(?:pem|key|p12|pfx)|id_(?:rsa|ed25519))$"
 )
@@ -128,6 +130,13 @@ def _packages(text: str) -> Iterator[tuple[str, str]]:
     for command in _APK_ADD.findall(text):
         if "--no-cache" not in command and "--mount=type=cache" not in text:
             yield "The package index of apk stays in the layer.", "Add --no-cache."
+    for command in _PIP_INSTALL.findall(text):
+        if "--require-hashes" not in command:
+            fix = "Install a lock file with hashes: pip install --require-hashes --requirement FILE"
+            yield "pip installs what the registry has today.", fix
+    if _NPM_INSTALL.search(text):
+        fix = "Write npm ci, which installs package-lock.json, with ignore-scripts in .npmrc."
+        yield "npm installs what the registry has today.", fix
 
 
 def _contexts(facts: Facts) -> Iterator[Finding]:
