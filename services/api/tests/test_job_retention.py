@@ -11,7 +11,7 @@ import pytest
 from obstore.store import S3Store
 
 from app.core.errors import UnavailableError
-from app.job.retention import delete_expired_files
+from app.job.retention import delete_old_files
 from app.settings import Settings
 from app.storage import Storage
 from tests.jobs import create_job, finish
@@ -103,7 +103,7 @@ async def test_a_deletion_that_was_cut_off_goes_on(
     await expire(postgres, exported)
     lonely = Storage(settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"}))
     with pytest.raises(UnavailableError):
-        await delete_expired_files(api.resources.database, lonely)
+        await delete_old_files(api.resources.database, lonely)
     marked = "SELECT file_deleted_at IS NOT NULL FROM jobs WHERE id = $1"
     assert await postgres.fetchval(marked, exported) is False
     # As if it had ended between the two: the objects are gone, the row does not know.
@@ -111,6 +111,27 @@ async def test_a_deletion_that_was_cut_off_goes_on(
         await obstore.delete_async(store, key)
     await api.resources.sweeper.sweep()
     assert await postgres.fetchval(marked, exported) is True
+
+
+async def test_what_a_dead_worker_left_of_a_failed_job_is_deleted(
+    api: Api,
+    admin: httpx.AsyncClient,
+    postgres: "asyncpg.Connection",
+    store: S3Store,
+) -> None:
+    """Its file goes once the job failed for good, and not while it may still succeed."""
+    job = await create_job(admin)
+    await obstore.put_async(store, f"exports/{job['id']}/1/users.csv.gz", b"x")
+    claimed = "UPDATE jobs SET claims = 1, attempts = 1 WHERE id = $1"
+    await postgres.execute(claimed, job["id"])
+    await api.resources.sweeper.sweep()
+    assert len(await keys(store, job["id"])) == 1
+    failed = "UPDATE jobs SET status = 'failed', finished_at = now() WHERE id = $1"
+    await postgres.execute(failed, job["id"])
+    await api.resources.sweeper.sweep()
+    assert await keys(store, job["id"]) == []
+    again = await admin.post(f"{JOBS}/{job['id']}/retry")
+    assert (again.status_code, again.json()["expired"]) == (200, False)
 
 
 async def test_old_rows_are_forgotten(

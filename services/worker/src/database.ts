@@ -1,8 +1,11 @@
+import { Socket } from 'node:net';
 import type { Attributes } from '@opentelemetry/api';
 import { Client, Pool, type ClientConfig } from 'pg';
 import type { Logger } from './logger.ts';
 import type { Settings } from './settings.ts';
 import { traceStatements } from './sql-tracing.ts';
+
+const SILENCE_MS = 10_000;
 
 /** Short statements go through `pool`, which gives up after 5 s; long ones need `connect`. */
 export class Database {
@@ -40,6 +43,7 @@ export class Database {
     const client = new Client({ ...this.#config, statement_timeout: 0 });
     client.on('error', this.#onError);
     await client.connect();
+    this.#endWhenSilent(client);
     return traceStatements(client, this.#server);
   }
 
@@ -50,6 +54,35 @@ export class Database {
 
   async close(): Promise<void> {
     await this.pool.end();
+  }
+
+  /** A peer that vanished says nothing, and a COPY would wait for it for ever. */
+  #endWhenSilent(client: Client): void {
+    const socket = client.connection.stream;
+    if (!(socket instanceof Socket)) return;
+    const look = async () => {
+      // Not where it is our side that reads no further.
+      if (socket.isPaused() || (await this.#isWorking(client))) socket.setTimeout(SILENCE_MS);
+      else socket.destroy(new Error('Connection terminated: PostgreSQL said nothing.'));
+    };
+    socket.setTimeout(SILENCE_MS);
+    socket.on('timeout', () => void look());
+  }
+
+  /** True while the server works on a statement of the connection, such as a long count. */
+  async #isWorking(client: Client): Promise<boolean> {
+    // Its types leave this out.
+    const { processID } = client as Client & { processID: number };
+    try {
+      const { rowCount } = await this.pool.query(
+        `SELECT FROM pg_stat_activity
+         WHERE pid = $1 AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'`,
+        [processID],
+      );
+      return rowCount === 1;
+    } catch {
+      return false;
+    }
   }
 
   // Without a listener, a connection that breaks while idle would end the process.

@@ -90,9 +90,9 @@ class Job(Base):
             postgresql_where=text("status = 'running'"),
         ),
         Index(
-            "jobs_expires_at_idx",
-            expires_at,
-            postgresql_where=text("result IS NOT NULL AND file_deleted_at IS NULL"),
+            "jobs_files_idx",
+            func.coalesce(expires_at, finished_at),
+            postgresql_where=text("file_deleted_at IS NULL"),
         ),
         Index("jobs_finished_at_idx", finished_at),
         Index(

@@ -38,6 +38,7 @@ def as_new() -> dict[str, Any]:
         "lease_token": None,
         "lease_expires_at": None,
         "result": None,
+        "file_deleted_at": None,
         "error": None,
         "started_at": None,
         "finished_at": None,

@@ -1,7 +1,9 @@
-"""Deletes files that expired, and rows of jobs that ended long ago. Any number may run.
+"""Deletes files that expired or that nobody will ever get, and rows of jobs that ended long ago.
 
-A file counts as gone from the moment it expires, so that nobody is led to a half-deleted one.
-Deleting twice is harmless: the row is marked once the storage has said that nothing is left.
+A file counts as gone from the moment it expires, so that nobody is led to a half-deleted one. And a
+worker that dies after an upload leaves the file of a job that may then fail or be cancelled. Any
+number of processes may look. Deleting twice is harmless: the row is marked once the storage has
+said that nothing is left, and stays locked until then, so that the job can't be started over.
 """
 
 import structlog
@@ -12,11 +14,17 @@ from app.storage import Storage
 
 ROW_DAYS = 90
 
-EXPIRED = text(
+BATCH = 20
+# Files of all attempts at a job, whoever made them (services/worker/src/jobs/export.ts).
+FOLDER = "exports/{}/"
+
+DUE = text(
     """
-    SELECT id, result->>'key' FROM jobs
-    WHERE result IS NOT NULL AND file_deleted_at IS NULL AND expires_at <= now()
-    ORDER BY expires_at LIMIT 20
+    SELECT id FROM jobs
+    WHERE file_deleted_at IS NULL AND coalesce(expires_at, finished_at) <= now()
+        AND (status IN ('failed', 'cancelled') AND claims > 0
+            OR status = 'succeeded' AND result IS NOT NULL)
+    ORDER BY coalesce(expires_at, finished_at) LIMIT 1 FOR UPDATE SKIP LOCKED
     """
 )
 MARK_DELETED = text("UPDATE jobs SET file_deleted_at = now() WHERE id = :id")
@@ -26,21 +34,17 @@ FORGET_KEYS = text("DELETE FROM idempotency_keys WHERE created_at < now() - inte
 log = structlog.get_logger()
 
 
-def folder_of(key: str) -> str:
-    """The folder of a job, which holds what all its attempts left: `exports/ID/CLAIM/FILE`."""
-    return key.rsplit("/", 2)[0] + "/"
-
-
-async def delete_expired_files(database: Database, storage: Storage) -> int:
-    """Delete up to 20 expired files; returns how many. Raises UnavailableError."""
-    async with database.read() as connection:
-        expired = (await connection.execute(EXPIRED)).all()
-    for job_id, key in expired:
-        await storage.delete_folder(folder_of(key))
+async def delete_old_files(database: Database, storage: Storage) -> int:
+    """Delete the files of up to BATCH jobs; returns of how many. Raises UnavailableError."""
+    for count in range(BATCH):
         async with database.transaction() as session:
+            job_id = await session.scalar(DUE)
+            if job_id is None:
+                return count
+            await storage.delete_folder(FOLDER.format(job_id))
             await session.execute(MARK_DELETED, {"id": job_id})
-        log.info("job.file_deleted", job_id=str(job_id))
-    return len(expired)
+        log.info("job.files_deleted", job_id=str(job_id))
+    return BATCH
 
 
 async def forget_old_rows(database: Database) -> int:

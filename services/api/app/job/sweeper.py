@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.core.errors import UnavailableError
 from app.database import Database, is_outage
-from app.job.retention import delete_expired_files, forget_old_rows
+from app.job.retention import delete_old_files, forget_old_rows
 from app.storage import Storage
 from app.telemetry.tracing import Telemetry
 
@@ -45,7 +45,7 @@ class Sweeper:
         with self._telemetry.turn("sweep jobs") as turn:
             revived = await self._revive()
             forgotten = await forget_old_rows(self._database)
-            deleted = await delete_expired_files(self._database, self._storage)
+            deleted = await delete_old_files(self._database, self._storage)
             turn.found = bool(revived or forgotten or deleted)
 
     async def _revive(self) -> int:

@@ -37,8 +37,8 @@ TABLES = (
     CREATE INDEX jobs_dead_idx ON jobs (created_at, id)
         WHERE status = 'failed' AND discarded_at IS NULL""",
     """
-    CREATE INDEX jobs_expires_at_idx ON jobs (expires_at)
-        WHERE result IS NOT NULL AND file_deleted_at IS NULL""",
+    CREATE INDEX jobs_files_idx ON jobs (coalesce(expires_at, finished_at))
+        WHERE file_deleted_at IS NULL""",
     "CREATE INDEX jobs_finished_at_idx ON jobs (finished_at)",
     """
     CREATE TABLE job_turns (
@@ -306,7 +306,7 @@ DOWN = (
     f"DROP FUNCTION {API_FUNCTIONS}, {WORKER_FUNCTIONS}, {INNER_FUNCTIONS}",
     "DROP TABLE job_turns",
     """
-    DROP INDEX jobs_queued_idx, jobs_running_idx, jobs_dead_idx, jobs_expires_at_idx,
+    DROP INDEX jobs_queued_idx, jobs_running_idx, jobs_dead_idx, jobs_files_idx,
         jobs_finished_at_idx""",
     """
     CREATE INDEX jobs_open_idx ON jobs (status, enqueued_at)
