@@ -13,6 +13,7 @@ from typing import TypeVar
 from groundplan.check import documents
 from groundplan.check.facts import Facts
 from groundplan.check.rules.service_documented import page_of, service_of
+from groundplan.check.sensitive import is_secret
 from groundplan.model.reach import shares_network
 from groundplan.model.workspace import Service
 
@@ -319,7 +320,7 @@ def _markers(corpus: Corpus) -> None:
 def _volumes(corpus: Corpus) -> None:
     for file in (BASE, DEVELOPMENT):
         for number, line in enumerate(corpus.lines(file), 1):
-            if match := re.match(r"(\s+)(backup|holds):", line):
+            if match := re.match(r"( {6})(backup|holds):", line):
                 if file == BASE:
                     corpus.change(
                         f"volume without {match[2]}",
@@ -342,7 +343,6 @@ def _volumes(corpus: Corpus) -> None:
                 name,
                 {BASE: text},
                 "compose-valid",
-                (BASE, None),
             )
     number = corpus.lines(BASE).index("volumes:") + 1
     spare = "  spare-data:\n    x-groundplan: {holds: nothing, backup: weekly}"
@@ -757,7 +757,8 @@ def _production_secrets(corpus: Corpus) -> None:
         wrong = line.replace(match[0], f"{match[0]}-gone")
         corpus.change("secret not granted", PRODUCTION, number, wrong, rule)
         plain = re.sub(r"_FILE: .*", ": ${SOME_VALUE:-x}", line)
-        corpus.change("secret as a variable", PRODUCTION, number, plain, rule)
+        if is_secret(plain.partition(":")[0].strip()):
+            corpus.change("secret as a variable", PRODUCTION, number, plain, rule)
     for number, line, match in _lines_with(
         corpus, PRODUCTION, r"file: \./config/production/secrets/"
     ):
@@ -859,8 +860,10 @@ def _contract(corpus: Corpus) -> None:
         for known in [p for p in tree["paths"] if re.sub(r"\{\w+\}", "{}", p) == wanted]:
             tree["paths"][known].pop(method.lower(), None)
         text = json.dumps(tree, indent=2)
+        place = (FLOWS, call.line)
+        files: dict[str, str | None] = {OPENAPI: text}
         corpus.add(
-            "operation gone", call.operation, {OPENAPI: text}, "flow-request", (FLOWS, call.line)
+            "operation gone", call.operation, files, "flow-request", place, "contract-compatible"
         )
 
 

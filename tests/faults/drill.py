@@ -144,10 +144,15 @@ class Drill:
 
     async def judge(self) -> State:
         """Assert that no rule is violated; returns the final state."""
+        await eventually(self._cleaned_up, self.limit(60), "files of failed jobs were deleted")
         state = await self.state()
         found = violations(self.history, state)
         assert not found, "\n".join([f"{len(found)} violations:", *found[:20]])
         return state
+
+    async def _cleaned_up(self) -> bool:
+        """Whether the files of jobs that failed or were cancelled are deleted: a dead worker's stay at first."""
+        return await self.stack.sql(UNCLEAN, **self.mine) == "0"
 
     async def state(self) -> State:
         """What PostgreSQL, storage and broker hold of this drill."""
@@ -239,6 +244,10 @@ JOBS = """
 SELECT id, status, type, attempts, max_attempts, requested_by, error, result->>'key' AS key,
     result->>'bytes' AS bytes
 FROM jobs WHERE requested_by = ANY(:'users') AND created_at >= :'since'"""
+UNCLEAN = """
+SELECT count(*) FROM jobs
+WHERE status IN ('failed', 'cancelled') AND claims > 0 AND file_deleted_at IS NULL
+    AND requested_by = ANY(:'users') AND created_at >= :'since'"""
 CHANGES = """
 SELECT job, before, after FROM ledger JOIN jobs ON jobs.id = job
 WHERE requested_by = ANY(:'users') AND created_at >= :'since' ORDER BY ledger.id"""

@@ -56,6 +56,7 @@ def base_settings() -> Settings:
         rate_limit_login_account="100000/minute",
         rate_limit_code="100000/minute",
         rate_limit_reset_email="100000/minute",
+        max_requests_in_work=1000,
         smtp_address="",
         otel_exporter_otlp_endpoint="",
     )

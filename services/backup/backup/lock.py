@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backup.errors import BackupError
+from backup.errors import LockedError
 from backup.progress import progress
 from backup.settings import Settings
 
@@ -15,7 +15,7 @@ _POLL_S = 0.2
 
 @contextmanager
 def held(settings: Settings, what: str, wait: float = WAIT_S) -> Iterator[None]:
-    """Hold the lock, which the kernel frees however this process ends; raises BackupError."""
+    """Hold the lock, which the kernel frees however this process ends; raises LockedError."""
     settings.state.mkdir(parents=True, exist_ok=True)
     with (settings.state / "lock").open("a+") as stream:
         deadline, has_told = time.monotonic() + wait, False
@@ -23,7 +23,7 @@ def held(settings: Settings, what: str, wait: float = WAIT_S) -> Iterator[None]:
             stream.seek(0)
             other = stream.read() or "another command"
             if time.monotonic() >= deadline:
-                raise BackupError(
+                raise LockedError(
                     "Something else is under way.", f"It is {other}.", "Try again once it is over."
                 )
             if not has_told:

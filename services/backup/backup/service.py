@@ -130,9 +130,11 @@ def _store_wal(
             spool.store()
             status.succeeded("wal", at)
             if stored % _FORGET_EVERY == 0:
-                retention.forget_wal(spool.repository, settings.system)
+                # To forget keeps others out of the repository, who may not be able to wait.
+                with held(settings, "the end of old WAL", wait=0):
+                    retention.forget_wal(spool.repository, settings.system)
             stored += 1
         except LockedError:
-            continue  # it is being pruned: the next time will do
+            continue  # somebody is at work: the next time will do
         except BackupError as error:
             status.failed("wal", error)

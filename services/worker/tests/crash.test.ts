@@ -157,6 +157,7 @@ test('a message that a worker died on is given back before the next job can end 
   const patient = { WORKER_LEASE_SECONDS: '60', WORKER_CONCURRENCY: '1' };
   const ids = [await system.addJob({ params: { crash: true } })];
   await startScripted(patient).exited;
+  await eventually('its message is back', async () => (await system.waiting()) === 1);
   ids.push(await system.addJob({ params: { waits: 'polite' } }));
   const second = startScripted(patient);
   await system.reaches(ids[1] ?? '', 'running');

@@ -14,7 +14,7 @@ from app.storage import Storage
 
 ROW_DAYS = 90
 
-BATCH = 20
+BATCH = 100
 # Files of all attempts at a job, whoever made them (services/worker/src/jobs/export.ts).
 FOLDER = "exports/{}/"
 
