@@ -16,6 +16,8 @@ from dotenv import dotenv_values
 from groundplan.model.place import servers_folder
 from harness import ROOT, System, edited, gp, new_user, wait_for
 
+SPARE_BYTES = 8 * 2**20
+
 
 def asked(*words: str) -> dict[str, Any]:
     """The result of a command as JSON."""
@@ -167,7 +169,9 @@ def test_a_storage_that_does_not_answer_is_told(dump: str) -> None:
 def test_a_full_disk_leaves_the_backups_that_are_there(dump: str, tmp_path: Path) -> None:
     """Without space a backup fails and says so; the ones before can still be read."""
     place = str(tmp_path)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=True)
+    needed = sum(file.stat().st_size for file in repository().rglob("*"))
+    size = f"size={needed + SPARE_BYTES}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", place], check=True)
     try:
         shutil.copytree(repository(), tmp_path / "backups")
         with setting("BACKUP_REPOSITORY", str(tmp_path / "backups")):

@@ -29,7 +29,7 @@ _GENERATED = re.compile(r"<!-- (/?)groundplan:([\w-]+) -->")
 T = TypeVar("T")
 
 _AT_MOST = int(os.environ.get("MUTATIONS", "6"))
-"""Mutations of one kind: more of the same prove little more. MUTATIONS=1000 takes them all."""
+"""Mutations of one kind: more of the same prove little more. MUTATIONS=1000 tries them all."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def test_a_database_in_use_is_replaced_only_when_told_so(settings: Settings) -> 
     assert others(settings.postgres, DATABASE) == 0
 
 
+@pytest.mark.long
 def test_a_dump_is_one_moment_though_rows_are_written_meanwhile(settings: Settings) -> None:
     """Checksums and data are of the same snapshot: a busy database restores without complaint."""
     stop = threading.Event()
@@ -80,6 +81,7 @@ def test_a_dump_is_one_moment_though_rows_are_written_meanwhile(settings: Settin
     assert result_of(settings, "restore", made["id"])["rows"] == made["rows"]
 
 
+@pytest.mark.long
 def test_the_list_and_the_status_tell_what_was_made(settings: Settings) -> None:
     """Each backup has its kind, time and size, and the status the time of the last one."""
     before = datetime.now(UTC).replace(microsecond=0)
@@ -92,6 +94,7 @@ def test_the_list_and_the_status_tell_what_was_made(settings: Settings) -> None:
     assert last >= before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["redis", "storage"])
 def test_other_kinds_are_given_out_as_files(settings: Settings, kind: str) -> None:
     """They can't be restored as a database, and the error says how to get at them."""

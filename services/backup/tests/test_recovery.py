@@ -3,6 +3,8 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from backup.settings import Settings
 from backup.status import Status
 from tests.support import error_of, result_of, run_sql, serving, until
@@ -30,6 +32,7 @@ def test_recovery_brings_back_exactly_what_was_there_at_a_chosen_time(settings: 
     assert run_sql(settings.postgres, "SELECT count(*) FROM public.customers") == [[500]]
 
 
+@pytest.mark.long
 def test_recovery_to_the_end_brings_back_the_last_change(settings: Settings) -> None:
     """What was committed after the base backup, and just now, is there."""
     result_of(settings, "now", "--kind", "base")

@@ -123,6 +123,7 @@ def test_an_interrupted_dump_is_no_backup(
     assert {each.id for each in repository.snapshots()} == before
 
 
+@pytest.mark.long
 def test_data_without_a_manifest_are_not_listed_and_pruned(copied: Settings) -> None:
     """What a killed process left is refused by its id, and goes with the next prune."""
     repository = Repository(copied)
@@ -135,6 +136,7 @@ def test_data_without_a_manifest_are_not_listed_and_pruned(copied: Settings) -> 
     assert repository.snapshots() == []
 
 
+@pytest.mark.long
 def test_a_storage_that_is_not_mounted_begins_no_new_repository(copied: Settings) -> None:
     """An empty folder where there was a repository is an error, and stays empty."""
     result_of(copied, "list")
@@ -145,6 +147,7 @@ def test_a_storage_that_is_not_mounted_begins_no_new_repository(copied: Settings
     assert list(Path(copied.repository).iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_server_that_is_down_fails_the_backup_at_once(copied: Settings) -> None:
     """The error says which server does not answer; older backups stay."""
     down = elsewhere(copied, postgres=Server("127.0.0.1", 1, "nobody", "nothing"))

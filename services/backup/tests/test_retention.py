@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from backup.catalog import Catalog
 from backup.repository import Repository
 from backup.retention import forget_wal, prune
@@ -33,6 +35,7 @@ def test_old_backups_go_and_the_last_of_a_day_stays(settings: Settings) -> None:
     assert len(repository.snapshots(part="data")) == 4
 
 
+@pytest.mark.long
 def test_wal_of_a_lost_server_stays_while_a_new_one_is_received(settings: Settings) -> None:
     """Of each cluster the last three snapshots are kept."""
     repository = Repository(settings)

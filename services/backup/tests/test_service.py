@@ -7,6 +7,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from backup import scratch
 from backup.postgres import Server
 from backup.settings import Settings
@@ -26,6 +28,7 @@ from tests.support import (
 LOGIN = "backup_login"
 
 
+@pytest.mark.long
 def test_it_makes_everything_by_schedule_and_says_so(settings: Settings) -> None:
     """On an empty system dump, base, Redis, objects and drill are made, and WAL is stored."""
     status = Status(settings)
@@ -55,6 +58,7 @@ def test_after_kill_9_it_goes_on(settings: Settings) -> None:
         assert set(result_of(settings, "prune")) == {"kept", "removed"}
 
 
+@pytest.mark.long
 def test_wal_goes_on_after_an_outage_of_the_server(place: Path) -> None:
     """While the server is away the status says so; afterwards nothing is missing."""
     with scratch.folder(place) as folder, scratch.empty_server(folder) as server:
@@ -84,6 +88,7 @@ def _restart(folder: Path, server: Server, settings: Settings, status: Status) -
         assert rows == [[1]]
 
 
+@pytest.mark.long
 def test_wal_that_the_server_did_not_keep_makes_a_base_backup_due(settings: Settings) -> None:
     """After a loss of the slot the old spool is of no use, and recovery begins anew."""
     result_of(settings, "now", "--kind", "base")
