@@ -171,6 +171,20 @@ async def test_an_unroutable_message_stays_and_says_so(
         await eventually(lambda: _is_empty(own_postgres))
 
 
+async def test_half_open_connections_to_the_broker_are_replaced(
+    own_settings: Settings, broker: Broker
+) -> None:
+    """When the broker's end of the connection is gone without a word, messages soon take a new one."""
+    async with Proxy(own_settings.rabbitmq_address) as proxy:
+        behind = own_settings.model_copy(update={"rabbitmq_address": proxy.address})
+        async with run_api(behind) as api, (await People(api).create("manager")).client() as client:
+            await create_job(client)
+            await broker.take(1)
+            proxy.forget()
+            job = await create_job(client)
+            assert job["id"] in job_ids(await broker.take(1, within_s=30))
+
+
 async def test_jobs_wait_for_the_exchange(own_settings: Settings, broker: Broker) -> None:
     """Until a worker has declared the exchange jobs wait in the outbox, and nothing is lost."""
     await servers.delete_queue(own_settings)

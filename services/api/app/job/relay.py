@@ -111,6 +111,9 @@ class Relay:
             ),
             return_exceptions=True,
         )
+        if any(isinstance(outcome, BrokerUnavailableError) for outcome in outcomes):
+            # The other end may be gone without a word: the next messages take a new connection.
+            await self._publisher.close()
         failures: dict[int, str] = {}
         for row, outcome in zip(rows, outcomes, strict=True):
             if isinstance(outcome, (PublishError, BrokerUnavailableError)):
