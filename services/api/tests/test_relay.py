@@ -174,7 +174,7 @@ async def test_an_unroutable_message_stays_and_says_so(
 async def test_half_open_connections_to_the_broker_are_replaced(
     own_settings: Settings, broker: Broker
 ) -> None:
-    """When the broker's end of the connection is gone without a word, messages soon take a new one."""
+    """When the broker's end of the connection is gone without a word, a new one is taken soon."""
     async with Proxy(own_settings.rabbitmq_address) as proxy:
         behind = own_settings.model_copy(update={"rabbitmq_address": proxy.address})
         async with run_api(behind) as api, (await People(api).create("manager")).client() as client:
