@@ -219,7 +219,7 @@ async def test_promise_10_redis_is_never_the_only_truth(drill: Drill) -> None:
 
 async def test_promise_01_the_storage_dies(drill: Drill) -> None:
     """kill -9 of the storage during exports: each ends with one whole file."""
-    jobs, kills = drill.pick(60, 1000), drill.pick(2, 10)
+    jobs, kills = drill.pick(30, 1000), drill.pick(1, 10)
     load = asyncio.create_task(drill.load().run(jobs))
     for moment in sorted(drill.chance.sample(range(jobs * 3 // 4), kills)):
         await drill.ended(moment)
