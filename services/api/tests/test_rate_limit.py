@@ -27,11 +27,14 @@ async def test_no_overshoot_across_processes(own_settings: Settings) -> None:
     """Of 200 requests at once to four processes exactly the limit gets through."""
     async with run_api(own_settings) as api:
         person = await People(api).create()
+        # Counts as one, and puts the person into Redis: else 200 would ask PostgreSQL at once.
+        async with person.client() as client:
+            await client.get(ME)
     headers = {"Authorization": f"Bearer {person.token}"}
     async with AsyncExitStack() as stack:
         urls = []
         for _ in range(PROCESSES):
-            server = server_process(own_settings, RATE_LIMIT_DEFAULT="50/hour", LOG_LEVEL="ERROR")
+            server = server_process(own_settings, RATE_LIMIT_DEFAULT="51/hour", LOG_LEVEL="ERROR")
             urls.append((await stack.enter_async_context(server))[1])
         client = await stack.enter_async_context(httpx.AsyncClient(headers=headers, timeout=30))
         answers = await asyncio.gather(
