@@ -519,7 +519,7 @@ def dead(as_json: bool) -> None:
 
     Example: ./gp jobs dead
     """
-    _run_jobs("dead", [], False, as_json)
+    _run_jobs("dead", [], is_all=False, as_json=as_json)
 
 
 @command(jobs)
