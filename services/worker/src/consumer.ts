@@ -1,6 +1,5 @@
 import type { JobMessage } from './contracts/job-message.ts';
 import type { Delivery } from './delivery.ts';
-
 import type { Logger } from './logger.ts';
 import type { Held, JobRunner } from './runner.ts';
 import type { Validate } from './schema.ts';

@@ -24,7 +24,7 @@ type Props<T extends FieldValues> = {
   onCancel?: () => void;
 };
 
-type FieldProps = ReturnType<ReturnType<typeof useForm>['register']> & {
+export type FieldProps = ReturnType<ReturnType<typeof useForm>['register']> & {
   error: string | undefined;
 };
 

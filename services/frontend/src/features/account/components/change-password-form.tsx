@@ -1,8 +1,9 @@
 import * as z from 'zod/mini';
 import { TextField } from '@/components/field';
 import { Form } from '@/components/form';
+import { NewPasswordFields } from '@/components/new-password-fields';
 import { useMe } from '@/lib/me';
-import { isRepeated, newPassword, newPasswordHint } from '@/lib/password';
+import { isRepeated, newPassword } from '@/lib/password';
 import { useChangePassword } from '../api/change-password';
 
 const schema = z
@@ -36,19 +37,7 @@ export function ChangePasswordForm() {
             autoComplete="current-password"
             {...field('current_password')}
           />
-          <TextField
-            label="New password"
-            type="password"
-            autoComplete="new-password"
-            hint={newPasswordHint}
-            {...field('new_password')}
-          />
-          <TextField
-            label="Repeat new password"
-            type="password"
-            autoComplete="new-password"
-            {...field('repeated')}
-          />
+          <NewPasswordFields field={field} />
         </>
       )}
     </Form>

@@ -1,8 +1,8 @@
 import { useNavigate } from '@tanstack/react-router';
 import * as z from 'zod/mini';
-import { TextField } from '@/components/field';
 import { Form } from '@/components/form';
-import { isRepeated, newPassword, newPasswordHint } from '@/lib/password';
+import { NewPasswordFields } from '@/components/new-password-fields';
+import { isRepeated, newPassword } from '@/lib/password';
 import { setPassword } from '../api/set-password';
 
 const schema = z.object({ new_password: newPassword, repeated: z.string() }).check(isRepeated);
@@ -20,23 +20,7 @@ export function SetPasswordForm({ token, onDeadLink }: { token: string; onDeadLi
       send={send}
       submit="Set password"
     >
-      {(field) => (
-        <>
-          <TextField
-            label="New password"
-            type="password"
-            autoComplete="new-password"
-            hint={newPasswordHint}
-            {...field('new_password')}
-          />
-          <TextField
-            label="Repeat new password"
-            type="password"
-            autoComplete="new-password"
-            {...field('repeated')}
-          />
-        </>
-      )}
+      {(field) => <NewPasswordFields field={field} />}
     </Form>
   );
 }

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { ErrorAlert, Notice } from '@/components/notice';
-import { LoadMore } from '@/components/load-more';
-import { Card, Empty, Loading, Page } from '@/components/page';
+import { Notice } from '@/components/notice';
+import { Card, Page } from '@/components/page';
+import { Pages } from '@/components/pages';
 import { connection } from '@/lib/events';
 import { useMay } from '@/lib/me';
 import { useStore } from '@/lib/store';
@@ -33,22 +33,17 @@ export function ExportsPage() {
 
 function JobList() {
   const jobs = useInfiniteQuery(jobsQuery);
-  const retry = () => void jobs.refetch();
-  if (jobs.isPending) return <Loading />;
-  if (!jobs.data) return <ErrorAlert error={jobs.error} onRetry={retry} />;
-  const list = jobs.data.pages.flatMap((page) => page.items);
   return (
-    <>
-      <ErrorAlert error={jobs.error} onRetry={retry} />
-      {list.length === 0 && <Empty>No exports yet.</Empty>}
-      <ul aria-label="Exports" className="grid gap-4">
-        {list.map((job) => (
-          <li key={job.id}>
-            <JobCard job={job} />
-          </li>
-        ))}
-      </ul>
-      <LoadMore query={jobs} />
-    </>
+    <Pages query={jobs} empty="No exports yet.">
+      {(items) => (
+        <ul aria-label="Exports" className="grid gap-4">
+          {items.map((job) => (
+            <li key={job.id}>
+              <JobCard job={job} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </Pages>
   );
 }

@@ -1,9 +1,8 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { JobOut } from '@/client';
-import { LoadMore } from '@/components/load-more';
-import { ErrorAlert } from '@/components/notice';
-import { Card, Empty, Loading, Page } from '@/components/page';
+import { Card, Empty, Page } from '@/components/page';
+import { Pages } from '@/components/pages';
 import { deadJobsQuery } from '../api/dead-jobs';
 import { ExportTabs } from './export-tabs';
 import { FailedJob } from './failed-job';
@@ -20,17 +19,7 @@ export function FailedJobsPage() {
 
 function FailedJobs() {
   const jobs = useInfiniteQuery(deadJobsQuery);
-  const retry = () => void jobs.refetch();
-  if (jobs.isPending) return <Loading />;
-  if (!jobs.data) return <ErrorAlert error={jobs.error} onRetry={retry} />;
-  const list = jobs.data.pages.flatMap((page) => page.items);
-  return (
-    <>
-      <ErrorAlert error={jobs.error} onRetry={retry} />
-      <FailedJobList jobs={list} />
-      <LoadMore query={jobs} />
-    </>
-  );
+  return <Pages query={jobs}>{(items) => <FailedJobList jobs={items} />}</Pages>;
 }
 
 function FailedJobList({ jobs }: { jobs: JobOut[] }) {

@@ -3,7 +3,6 @@ import type { UserOut } from '@/client';
 import { Button } from '@/components/button';
 import { formatDate } from '@/lib/format';
 import { useMay, useMe } from '@/lib/me';
-
 import { UserDialog } from './user-dialog';
 import { UserStatus } from './user-status';
 

@@ -1,9 +1,8 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { ErrorAlert } from '@/components/notice';
 import { Button } from '@/components/button';
-import { LoadMore } from '@/components/load-more';
-import { Empty, Loading, Page } from '@/components/page';
+import { Page } from '@/components/page';
+import { Pages } from '@/components/pages';
 import { useMay } from '@/lib/me';
 import { usersQuery } from '../api/list-users';
 import { toFilter, type UserSearch } from '../search';
@@ -36,14 +35,9 @@ export function UsersPage({ search, onSearch }: Props) {
 
 function UserList({ search }: { search: UserSearch }) {
   const users = useInfiniteQuery(usersQuery(toFilter(search)));
-  if (users.isPending) return <Loading />;
-  if (!users.data) return <ErrorAlert error={users.error} onRetry={() => void users.refetch()} />;
-  const rows = users.data.pages.flatMap((page) => page.items);
   return (
-    <>
-      <ErrorAlert error={users.error} onRetry={() => void users.refetch()} />
-      {rows.length === 0 ? <Empty>No users match.</Empty> : <UserTable users={rows} />}
-      <LoadMore query={users} />
-    </>
+    <Pages query={users} empty="No users match.">
+      {(rows) => <UserTable users={rows} />}
+    </Pages>
   );
 }
