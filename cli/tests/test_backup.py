@@ -244,9 +244,9 @@ def test_restore_asks_first(workspace: Workspace) -> None:
     backups = Backups(workspace)
     done = workspace.gp("restore", DUMP["id"], answer="n\n")
     assert done.returncode == 1
-    assert "Nothing was restored." in done.stderr
+    assert "Nothing was changed." in done.stderr
     done = workspace.gp("restore", "--drop-old", answer="n\n")
-    assert "Nothing was deleted." in done.stderr
+    assert "Nothing was changed." in done.stderr
     assert [words[0] for words in backups.asked()] == ["list"]
 
 

@@ -41,10 +41,10 @@ def url(product: Product, name: str) -> str:
     [
         ("fastapi", "/api/v1/greeting", []),
         ("static", "/", []),
-        ("react", "/", []),
-        ("node-worker", None, []),
+        pytest.param("react", "/", [], marks=pytest.mark.long),
+        pytest.param("node-worker", None, [], marks=pytest.mark.long),
         # All of its tests take a minute; these are the main path.
-        ("python-worker", None, ["tests/test_export.py"]),
+        pytest.param("python-worker", None, ["tests/test_export.py"], marks=pytest.mark.long),
     ],
 )
 def test_a_service_works_at_once(

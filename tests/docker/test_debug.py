@@ -15,6 +15,7 @@ from groundplan.model import settings
 from groundplan.model.workspace import describe
 from harness import ROOT, wait_for
 
+pytestmark = pytest.mark.long
 FILE = "app/system/endpoints.py"
 FILES = ("docker-compose.yml", "docker-compose.development.yml", "docker-compose.debug.yml")
 SUBNET = "10.213.77.0/24"

@@ -12,6 +12,7 @@ import yaml
 
 from development import Development
 
+pytestmark = pytest.mark.long
 IMAGE = "redis:8"
 SLEEP = {"image": IMAGE, "command": ["sleep", "600"], "stop_grace_period": "100ms"}
 

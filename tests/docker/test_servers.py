@@ -14,6 +14,7 @@ import pytest
 
 from harness import ROOT
 
+pytestmark = pytest.mark.long
 _COMPOSE = """
     services:
       shop:

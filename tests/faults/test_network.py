@@ -30,15 +30,7 @@ async def test_promise_07_a_black_hole_heals(drill: Drill, server: str) -> None:
         await proxy.heal()
         await _works(drill)
     recovery = time.monotonic() - began
-    drained = await drill.quiet()
-    await drill.judge()
-    assert recovery <= drill.limit(2 * HEARTBEAT_S)
-    assert not _hung(drill)
-    drill.figure(
-        7,
-        f"{server} a black hole for {seconds} s under load",
-        f"the first new export done {recovery:.1f} s after, all others {drained:.0f} s later; 0 lost, 0 hung",
-    )
+    await _judge(drill, f"{server} a black hole for {seconds} s under load", recovery)
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -54,16 +46,8 @@ async def test_promise_07_half_open_connections_are_found(drill: Drill, server: 
         drill.stack.proxies[server].half_open()
         began = time.monotonic()
         await _works(drill)
-        recovery = time.monotonic() - began
-    drained = await drill.quiet()
-    await drill.judge()
-    assert recovery <= drill.limit(2 * HEARTBEAT_S)
-    assert not _hung(drill)
-    drill.figure(
-        7,
-        f"all connections to {server} half-open under load",
-        f"the first new export done {recovery:.1f} s after, all others {drained:.0f} s later; 0 lost, 0 hung",
-    )
+    recovery = time.monotonic() - began
+    await _judge(drill, f"all connections to {server} half-open under load", recovery)
 
 
 async def test_promise_07_slow_connections(drill: Drill) -> None:
@@ -93,6 +77,16 @@ async def _works(drill: Drill) -> None:
         )
 
     await eventually(done, 60, "an export done")
+
+
+async def _judge(drill: Drill, fault: str, recovery: float) -> None:
+    """Everything is done in the end, and the first new export came soon after the fault's end."""
+    drained = await drill.quiet()
+    await drill.judge()
+    assert recovery <= drill.limit(2 * HEARTBEAT_S)
+    assert not _hung(drill)
+    result = f"the first new export done {recovery:.1f} s after, all others {drained:.0f} s later"
+    drill.figure(7, fault, f"{result}; 0 lost, 0 hung")
 
 
 def _hung(drill: Drill) -> list[str]:

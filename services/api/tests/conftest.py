@@ -69,7 +69,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-async def forgive_cut_connections() -> None:
+async def forgive_cut_connections(
+    anyio_backend: str,  # noqa: ARG001 - tests that are no coroutines get the event loop with it, too
+) -> None:
     """Cutting a connection that asyncpg is opening leaves a failure that nobody awaits."""
     loop = asyncio.get_running_loop()
     report = loop.get_exception_handler()

@@ -13,7 +13,11 @@ from tests import database
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "services" / "worker-service.md"
-WORKER_SCHEMA = ROOT / "services" / "worker" / "tests" / "schema.sql"
+PYTHON_WORKER = ROOT / "cli" / "src" / "groundplan" / "scaffold" / "templates" / "python-worker"
+SCHEMAS = [
+    ROOT / "services" / "worker" / "tests" / "schema.sql",
+    PYTHON_WORKER / "source" / "tests" / "schema.sql",
+]
 
 FUNCTIONS = """
     SELECT proname, regexp_replace(prosrc, '\\s+', ' ', 'g'),
@@ -39,14 +43,16 @@ def test_the_table_of_states_is_true() -> None:
     assert told == known
 
 
-@pytest.mark.skipif(not WORKER_SCHEMA.exists(), reason="the worker is not here")
-async def test_the_worker_is_tested_with_the_same_functions(own_settings: Settings) -> None:
-    """The schema of the worker's tests has the functions that the migrations make."""
+@pytest.mark.parametrize("schema", [path for path in SCHEMAS if path.exists()], ids=str)
+async def test_workers_are_tested_with_the_same_functions(
+    own_settings: Settings, schema: Path
+) -> None:
+    """The schema of a worker's tests has the functions that the migrations make."""
     name = database.new_name()
     await database.run_as_owner(own_settings, f"CREATE DATABASE {name}")
     try:
         connection = await database.connect(own_settings, name)
-        await connection.execute(WORKER_SCHEMA.read_text())
+        await connection.execute(schema.read_text())  # noqa: ASYNC240 - a file of this repository
         theirs = {row[0]: tuple(row) for row in await connection.fetch(FUNCTIONS)}
         await connection.close()
     finally:

@@ -189,10 +189,6 @@ class Repository:
         """Remove the data that no snapshot needs."""
         self._run("prune")
 
-    def check(self, percent: int) -> None:
-        """Check that everything is there, and read that part of the data."""
-        self._run("check", f"--read-data-subset={percent}%")
-
     def unlock(self) -> None:
         """Remove locks that a killed process of this machine left, and those that are out of date.
 

@@ -18,6 +18,7 @@ def store(repository: Repository, name: str, at: datetime) -> None:
     repository.store([b"manifest"], "manifest.json", {**tags, **own}, at)
 
 
+@pytest.mark.long
 def test_old_backups_go_and_the_last_of_a_day_stays(settings: Settings) -> None:
     """Of five dumps of one old day only the last is kept, with its data; the newest three stay."""
     repository = Repository(settings)

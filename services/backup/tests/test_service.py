@@ -41,6 +41,7 @@ def test_it_makes_everything_by_schedule_and_says_so(settings: Settings) -> None
     assert (settings.state / "status.json").stat().st_size < 3500
 
 
+@pytest.mark.long
 def test_after_kill_9_it_goes_on(settings: Settings) -> None:
     """Scratch folders are removed, WAL is received again, and no lock stops the next backup."""
     result_of(settings, "now")
@@ -117,6 +118,7 @@ def test_a_role_that_may_only_read_is_enough(settings: Settings) -> None:
     run_sql(settings.postgres, f"DROP OWNED BY {LOGIN}", f"DROP ROLE {LOGIN}")
 
 
+@pytest.mark.long
 def test_the_drill_restores_and_lets_the_application_look(settings: Settings) -> None:
     """The verdict of who called decides; the scratch server is gone afterwards."""
     result_of(settings, "now")

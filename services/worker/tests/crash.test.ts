@@ -161,9 +161,10 @@ test('a message that a worker died on is given back before the next job can end 
   ids.push(await system.addJob({ params: { waits: 'polite' } }));
   const second = startScripted(patient);
   await system.reaches(ids[1] ?? '', 'running');
+  // The broker sends the other message once the first is done with, and only that one comes back.
+  await eventually('the other message is sent', async () => (await system.waiting()) === 0);
   second.kill('SIGKILL');
   await second.exited;
-  // Of the two messages the first is done with, and only the one that nobody used comes back.
   await eventually('a message is back', async () => (await system.waiting()) > 0);
   expect(await system.waiting()).toBe(1);
   for (const id of ids) await system.update(id, "status = 'cancelled'");

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,14 @@ def now(kind: str, as_json: bool, is_production: bool) -> None:
     """Make one backup now."""
     with connected(is_production) as client:
         answer = client.ask(BACKUP, "now", "--kind", kind)
-    _print(answer, as_json, lambda: (_made(item) for item in answer["backups"]))
+    tell(answer, as_json, (_made(item) for item in answer["backups"]))
 
 
 def show(as_json: bool, is_production: bool) -> None:
     """Print the backups there are."""
     with connected(is_production) as client:
         answer = client.ask(BACKUP, "list")
-    _print(answer, as_json, lambda: _table(answer))
+    tell(answer, as_json, _table(answer))
 
 
 def verify(backup: str | None, as_json: bool, is_production: bool) -> None:
@@ -41,14 +41,14 @@ def verify(backup: str | None, as_json: bool, is_production: bool) -> None:
         smoke = ["--smoke"] if find_offering(client.workspace, SMOKE) else []
         words = ("verify", backup or "latest", *smoke, "--listen", listen)
         answer = client.ask(BACKUP, *words)
-    _print(answer, as_json, lambda: _verified(answer))
+    tell(answer, as_json, _verified(answer))
 
 
 def prune(as_json: bool, is_production: bool) -> None:
     """Forget what the retention does not keep."""
     with connected(is_production) as client:
         answer = client.ask(BACKUP, "prune")
-    _print(answer, as_json, lambda: [f"{answer['removed']} removed, {answer['kept']} kept."])
+    tell(answer, as_json, [f"{answer['removed']} removed, {answer['kept']} kept."])
 
 
 def extract(backup: str, output: Path, is_production: bool) -> None:
@@ -84,14 +84,9 @@ class _Lines:
             _console.print(text, markup=False)
 
 
-def _print(
-    answer: dict[str, Any], as_json: bool, lines: Callable[[], Iterator[str] | list[str]]
-) -> None:
-    if as_json:
-        print(json.dumps(answer))
-        return
-    for line in lines():
-        print(line)
+def tell(answer: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
+    """Print `answer` for machines, or `lines` for people."""
+    print(json.dumps(answer) if as_json else "\n".join(lines))
 
 
 def _made(item: dict[str, Any]) -> str:

@@ -1,12 +1,11 @@
 """`gp restore`: brings the database back to a backup, or to a moment."""
 
-import json
 from typing import Any
 
 import click
 
 from groundplan.backup.client import BACKUP, RESTORE
-from groundplan.commands.backup import connected
+from groundplan.commands.backup import connected, tell
 from groundplan.errors import UserError
 
 _LATEST = "latest"
@@ -25,39 +24,37 @@ def run(
     with connected(is_production) as client:
         found = _find(client.ask(BACKUP, "list"), backup, moment)
     if dry_run:
-        _print(found, as_json, _plan(found, swap))
+        tell(found, as_json, _plan(found, swap))
         return
-    if not yes and not click.confirm(
-        f"Put {found['title']} in the place of the database?", err=True
-    ):
-        raise UserError("Nothing was restored.")
+    _agree(f"Put {found['title']} in the place of the database?", yes)
     with connected(is_production) as client:
         answer = client.ask(RESTORE, "restore", *found["words"], *(["--swap"] if swap else []))
         if answer["swapped"]:
             client.after_swap()
-    _print(answer, as_json, _restored(answer))
+    tell(answer, as_json, _restored(answer))
 
 
 def drop_old(yes: bool, as_json: bool, is_production: bool) -> None:
     """Delete the databases that restores have put aside."""
-    question = "Delete the databases that were there before the restores?"
-    if not yes and not click.confirm(question, err=True):
-        raise UserError("Nothing was deleted.")
+    _agree("Delete the databases that were there before the restores?", yes)
     with connected(is_production) as client:
         answer = client.ask(RESTORE, "drop-old")
     names = ", ".join(answer["dropped"])
-    _print(answer, as_json, [f"Deleted: {names}." if names else "There is none."])
+    tell(answer, as_json, [f"Deleted: {names}." if names else "There is none."])
 
 
 def swap_back(yes: bool, as_json: bool, is_production: bool) -> None:
     """Put the database back that was there before the last restore."""
-    question = "Put the database back that was there before the restore?"
-    if not yes and not click.confirm(question, err=True):
-        raise UserError("Nothing was changed.")
+    _agree("Put the database back that was there before the restore?", yes)
     with connected(is_production) as client:
         answer = client.ask(RESTORE, "swap-back")
         client.after_swap()
-    _print(answer, as_json, ["The database is again the one from before the restore."])
+    tell(answer, as_json, ["The database is again the one from before the restore."])
+
+
+def _agree(question: str, yes: bool) -> None:
+    if not yes and not click.confirm(question, err=True):
+        raise UserError("Nothing was changed.")
 
 
 def _find(listed: dict[str, Any], backup: str | None, moment: str | None) -> dict[str, Any]:
@@ -108,7 +105,3 @@ def _restored(answer: dict[str, Any]) -> list[str]:
         f"What was there before is kept as {answer['kept_as']}: ./gp restore --swap-back puts it back,",
         "./gp restore --drop-old deletes it.",
     ]
-
-
-def _print(answer: dict[str, Any], as_json: bool, lines: list[str]) -> None:
-    print(json.dumps(answer) if as_json else "\n".join(lines))

@@ -1,6 +1,5 @@
 """The system that runs, and what its services offer, for commands that need it."""
 
-from groundplan.deploy.deployment import deployment_of
 from groundplan.errors import UserError
 from groundplan.model.place import find_root, instance_name
 from groundplan.model.workspace import Service, Workspace, load
@@ -17,6 +16,8 @@ def running(is_production: bool = False) -> tuple[Runtime, Workspace]:
         start = "./gp deploy" if is_production else "./gp up --detach"
         raise UserError("The system is not running.", hint=f"Start it: {start}")
     if is_production:
+        from groundplan.deploy.deployment import deployment_of  # development needs none of it
+
         return runtime, deployment_of(root).workspace
     return runtime, load(root, state.ports, instance)
 
