@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import click
 import pytest
 
 from groundplan.__main__ import gp as command_line
-from tests.support import Workspace
+from tests.product import Product
+from tests.support import Workspace, until
 
 REPOSITORY = Path(__file__).parents[2]
 NEEDED_BY_THE_WRAPPER = ("cat", "cmp", "dirname", "flock", "grep", "mkdir", "readlink", "sh")
@@ -176,3 +178,35 @@ def test_arguments_behind_dashes_go_to_the_test_runner() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_arguments_behind_dashes" in done.stdout
     assert "test_doctor" not in done.stdout
+
+
+def test_a_signal_ends_the_tests_and_their_servers(tmp_path: Path) -> None:
+    """SIGTERM to `./gp test` leaves no server, no test and no data."""
+    product = Product(tmp_path / "product", whole=True)
+    product.edit(
+        "docker-compose.development.yml",
+        '    command: ["python", "-m", "mail"]\n',
+        '    command: ["python", "-m", "mail"]\n    depends_on: [redis]\n',
+    )
+    begun = tmp_path / "begun"
+    (product.root / "services" / "mail" / "tests" / "test_slow.py").write_text(
+        f"import pathlib, time\n\ndef test_slow():\n    pathlib.Path({str(begun)!r}).touch()\n    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-m", "groundplan", "test", "mail", "--", "-k", "slow"]
+    environment = {**os.environ, "GROUNDPLAN_ROOT": str(product.root)}
+    process = subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)
+    until(begun.exists, 60)
+    process.terminate()
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "redis" in said
+    assert not [path for path in Path("/proc").glob("[0-9]*") if _works_in(path, product.root)]
+
+
+def _works_in(process: Path, folder: Path) -> bool:
+    """Whether a process has something below `folder` among its words or as its folder."""
+    try:
+        words = (process / "cmdline").read_bytes() + bytes((process / "cwd").readlink())
+    except OSError:
+        return False
+    return str(folder).encode() in words

@@ -7,6 +7,7 @@ machine, or containers.
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import FrameType
 
 from rich.console import Console
 from rich.status import Status
@@ -61,7 +63,7 @@ def run(name: str | None, arguments: list[str], servers: str) -> int:
         _refuse_the_system(chosen)
         needed.add(ToolEnvironment(workspace.root))
     install(needed)
-    with _SERVERS[servers](workspace, _needed_services(workspace, chosen)) as running:
+    with _ended_in_order(), _SERVERS[servers](workspace, _needed_services(workspace, chosen)) as running:
         outcomes = asyncio.run(_run_parts(running, chosen, arguments))
     _report(outcomes)
     return int(any(outcome.code for outcome in outcomes))
@@ -105,6 +107,20 @@ def _refuse_the_system(chosen: list[Part]) -> None:
             hint="Name one: ./gp test api --servers containers",
             code=2,
         )
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM end this process as Ctrl-C does, so that it cleans up."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -181,7 +197,12 @@ async def _run_part(
         stdout=None if is_live else asyncio.subprocess.PIPE,
         stderr=None if is_live else asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:  # Ctrl-C reached it as well, SIGTERM did not
+            process.send_signal(signal.SIGINT)
+            await process.wait()
     if output is not None:
         print(f"\n──── {part.name} ────\n{output.decode(errors='replace')}", flush=True)
     return Outcome(part, process.returncode or 0, time.monotonic() - began)

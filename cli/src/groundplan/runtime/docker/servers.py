@@ -6,12 +6,10 @@ environment, user, mounts and healthcheck of their service.
 
 import fcntl
 import os
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from docker.errors import DockerException
 from docker.types import Mount as DockerMount
@@ -35,13 +33,13 @@ _POLL_SECONDS = 0.2
 def run(workspace: Workspace, names: list[str]) -> Iterator[dict[str, str]]:
     """Run the services `names` meanwhile; gives the port of each variable that moves one.
 
-    They are removed at the end, also after Ctrl-C and SIGTERM; what a killed run left is removed first.
+    They are removed at the end; what a killed run left is removed first.
     Raises UserError where no engine answers, where tests run already, and where one does not get healthy.
     """
     _find_engine()
     # The program that would clean up after a crash needs an image more; the next run does it here.
     testcontainers_config.ryuk_disabled = True
-    with _alone(workspace.state), _ended_in_order():
+    with _alone(workspace.state):
         label = f"{_LABEL}={workspace.state}"
         _remove(label)
         try:
@@ -74,20 +72,6 @@ def _alone(folder: Path) -> Iterator[None]:
         ) from error
     finally:
         os.close(handle)
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Let SIGTERM end this process as Ctrl-C does, so that it cleans up."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _remove(label: str) -> None:
