@@ -1,11 +1,15 @@
 """Fixtures: a small workspace for each test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import Workspace
+
+# A shell that runs the tests in its background has them ignore Ctrl-C, and what they start does as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -47,8 +47,10 @@ _KNOWN = (
     ),
     ("connection refused", "The storage does not answer.", "Is it up? Look at BACKUP_REPOSITORY."),
     ("no such host", "The storage is not known.", "Look at BACKUP_REPOSITORY."),
-    ("access denied", "The storage refuses the key.", "Look at BACKUP_S3_ACCESS_KEY_ID."),
-    ("signaturedoesnotmatch", "The storage refuses the key.", "Look at BACKUP_S3_ACCESS_KEY_ID."),
+    *(
+        (sign, "The storage refuses the key.", "Look at BACKUP_S3_ACCESS_KEY_ID.")
+        for sign in ("access denied", "access key id you provided", "signature we calculated")
+    ),
     ("permission denied", "It may not be read or written.", "Look at the folder's owner."),
     ("read-only file system", "It can't be written.", "Look at how it is mounted."),
 )

@@ -8,7 +8,7 @@ import pytest
 from backup.settings import Settings
 from backup.status import Status
 from backup.swap import others
-from tests.support import DATABASE, ROLE, error_of, result_of, run_sql
+from tests.support import DATABASE, ROLE, elsewhere, error_of, result_of, run_sql
 
 
 def test_a_dump_brings_back_what_was_there(settings: Settings) -> None:
@@ -19,6 +19,26 @@ def test_a_dump_brings_back_what_was_there(settings: Settings) -> None:
     assert restored["rows"] == made["rows"] == 503
     assert run_sql(settings.postgres, "SELECT count(*) FROM public.customers") == [[500]]
     assert run_sql(settings.postgres, "SELECT to_regclass('public.later')") == [[None]]
+
+
+def test_a_repository_in_s3_serves_as_a_folder_does(settings: Settings) -> None:
+    """Made, listed, restored and pruned over S3; a wrong key is told as one."""
+    storage = settings.storage
+    assert storage
+    remote = elsewhere(settings, repository=f"s3:{storage.endpoint}/{storage.bucket}/backups")
+    key = {
+        "BACKUP_S3_ACCESS_KEY_ID": storage.access_key_id,
+        "BACKUP_S3_SECRET_ACCESS_KEY": storage.secret_access_key,
+    }
+    [made] = result_of(remote, "now", **key)["backups"]
+    assert [each["id"] for each in result_of(remote, "list", **key)["backups"]] == [made["id"]]
+    run_sql(settings.postgres, "DELETE FROM public.customers")
+    result_of(remote, "restore", made["id"], **key)
+    assert run_sql(settings.postgres, "SELECT count(*) FROM public.customers") == [[500]]
+    assert result_of(remote, "prune", **key)["removed"] == 0
+    for name in key:
+        wrong = key | {name: "wrong"}
+        assert error_of(remote, "list", **wrong)["why"] == "The storage refuses the key."
 
 
 def test_a_restored_database_lets_in_whom_the_old_one_did(settings: Settings) -> None:

@@ -34,6 +34,7 @@ from groundplan.runtime.native.state import StateFile
 
 INSTANCE = "test"
 _AT_ONCE = 2
+_PATIENCE = 20.0
 
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -63,7 +64,10 @@ def run(name: str | None, arguments: list[str], servers: str) -> int:
         _refuse_the_system(chosen)
         needed.add(ToolEnvironment(workspace.root))
     install(needed)
-    with _ended_in_order(), _SERVERS[servers](workspace, _needed_services(workspace, chosen)) as running:
+    with (
+        _ended_in_order(),
+        _SERVERS[servers](workspace, _needed_services(workspace, chosen)) as running,
+    ):
         outcomes = asyncio.run(_run_parts(running, chosen, arguments))
     _report(outcomes)
     return int(any(outcome.code for outcome in outcomes))
@@ -200,12 +204,21 @@ async def _run_part(
     try:
         output, _ = await process.communicate()
     finally:
-        if process.returncode is None:  # Ctrl-C reached it as well, SIGTERM did not
-            process.send_signal(signal.SIGINT)
-            await process.wait()
+        await _end(process)
     if output is not None:
         print(f"\n──── {part.name} ────\n{output.decode(errors='replace')}", flush=True)
     return Outcome(part, process.returncode or 0, time.monotonic() - began)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let tests that still run clean up behind them; Ctrl-C has reached them already, SIGTERM has not."""
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    try:
+        await asyncio.wait_for(process.wait(), _PATIENCE)
+    except TimeoutError:
+        process.kill()
 
 
 def _environment(workspace: Workspace, part: Part) -> dict[str, str]:
