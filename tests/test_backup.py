@@ -76,9 +76,12 @@ def test_a_dump_is_listed_with_its_rows(system: System, dump: str) -> None:
     listed = {each["id"]: each for each in asked("backup", "list")["backups"]}
     assert listed[dump]["kind"] == "dump"
     assert listed[dump]["rows"] >= int(system.sql("SELECT count(*) FROM users"))
-    told = json.loads(gp("status", "--json").stdout)["backups"]["dump"]
-    assert told["last"]
-    assert not told["stale"]
+
+    def is_fresh() -> bool:
+        told = json.loads(gp("status", "--json").stdout)["backups"]["dump"]
+        return bool(told["last"]) and not told["stale"]
+
+    wait_for(is_fresh, 30, "a fresh backup in the status")
 
 
 @pytest.mark.usefixtures("content")
@@ -127,7 +130,6 @@ def test_the_drill_proves_that_the_dump_can_be_used(dump: str) -> None:
     [
         (("restore", "2020-01-01T000000Z-dump", "--yes"), "There is no backup"),
         (("restore", "--time", "yesterday", "--yes", "--swap"), "is no time"),
-        (("restore", "--time", "2026-01-01T00:00:00", "--yes", "--swap"), "no time zone"),
         (("restore", "--time", "2020-01-01T00:00:00Z", "--yes", "--swap"), "does not reach back"),
         (("backup", "verify", "; rm -rf /"), "no backup"),
         (("backup", "now", "--kind", "everything"), "Invalid value"),

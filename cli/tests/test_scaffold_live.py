@@ -36,15 +36,16 @@ def url(product: Product, name: str) -> str:
     return str(services[name]["url"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "path", "tests"),
     [
         ("fastapi", "/api/v1/greeting", []),
         ("static", "/", []),
-        pytest.param("react", "/", [], marks=pytest.mark.long),
-        pytest.param("node-worker", None, [], marks=pytest.mark.long),
+        ("react", "/", []),
+        ("node-worker", None, []),
         # All of its tests take a minute; these are the main path.
-        pytest.param("python-worker", None, ["tests/test_export.py"], marks=pytest.mark.long),
+        ("python-worker", None, ["tests/test_export.py"]),
     ],
 )
 def test_a_service_works_at_once(

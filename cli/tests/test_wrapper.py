@@ -115,6 +115,7 @@ def test_path_with_a_space(gp: Path, workspace: Workspace) -> None:
     assert "The path of this workspace has a space in it" in errors
 
 
+@pytest.mark.long
 def test_environment_is_made_anew_once_per_lock_file(gp: Path, workspace: Workspace) -> None:
     """When the lock file changed, the environment is made anew, once for two runs at a time."""
     lock = workspace.root / "cli" / "requirements.lock"

@@ -56,6 +56,7 @@ def test_a_restored_database_lets_in_whom_the_old_one_did(settings: Settings) ->
     assert not public_may
 
 
+@pytest.mark.long
 def test_what_was_replaced_is_kept_put_back_and_dropped(settings: Settings) -> None:
     """`swap-back` undoes a restore, and `drop-old` leaves nothing but the one in use."""
     result_of(settings, "now")

@@ -53,6 +53,7 @@ def test_a_time_before_the_first_base_backup_is_refused(settings: Settings) -> N
     assert "first base backup is of" in error["why"]
 
 
+@pytest.mark.long
 def test_times_that_are_none_are_refused(settings: Settings) -> None:
     """Without a zone, in the future, or no time at all."""
     result_of(settings, "now", "--kind", "storage")

@@ -154,6 +154,7 @@ test('a job that kills each worker fails after exactly max_attempts, and others 
 });
 
 test('a message that a worker died on is given back before the next job can end its worker', async () => {
+  await system.clearQueue();
   const patient = { WORKER_LEASE_SECONDS: '60', WORKER_CONCURRENCY: '1' };
   const ids = [await system.addJob({ params: { crash: true } })];
   await startScripted(patient).exited;

@@ -230,6 +230,15 @@ export class System {
     return (await this.#channel?.checkQueue(this.name))?.messageCount ?? 0;
   }
 
+  /** Throws away what is waiting, once the broker has noticed that no worker is left. */
+  async clearQueue(): Promise<void> {
+    const { name } = this;
+    await eventually('the last worker is gone', async () => {
+      return (await this.#channel?.checkQueue(name))?.consumerCount === 0;
+    });
+    await this.#channel?.purgeQueue(name);
+  }
+
   async deleteQueue(): Promise<void> {
     await this.#channel?.deleteQueue(this.name);
   }
