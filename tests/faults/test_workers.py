@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_promise_01_workers_are_killed(drill: Drill) -> None:
     """kill -9 of a random worker, again and again during many jobs: each is done exactly once."""
-    jobs, kills = drill.pick(200, 10_000), drill.pick(10, 100)
+    jobs, kills = drill.pick(120, 10_000), drill.pick(6, 100)
     moments = sorted(drill.chance.sample(range(jobs * 9 // 10), kills))
     load = asyncio.create_task(drill.load().run(jobs))
     for moment in moments:
