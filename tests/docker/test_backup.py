@@ -23,25 +23,28 @@ def sql(production: engine.Production, statement: str) -> str:
     )
 
 
+def sign_in(production: engine.Production) -> str:
+    """A token that a restore may end, as the one that all tests share may not."""
+    return production.sign_in("admin@example.com", production.secret("admin-password"))
+
+
 @pytest.fixture(scope="module")
 def dump(production: engine.Production) -> str:
     """The id of a dump."""
     return str(asked(production, "backup", "now")["backups"][0]["id"])
 
 
-def test_a_restore_brings_data_back(
-    production: engine.Production, dump: str, admin_token: str
-) -> None:
+def test_a_restore_brings_data_back(production: engine.Production, dump: str) -> None:
     """A user made after the dump is gone after the restore, everybody signs in again, and it can be undone."""
-    user = new_user()
-    with production.api(admin_token) as admin:
+    user, token = new_user(), sign_in(production)
+    with production.api(token) as admin:
         assert admin.post("/users", json=user).status_code == 201
     asked(production, "restore", dump, "--swap", "--yes")
     count = f"SELECT count(*) FROM users WHERE email = '{user['email']}'"  # noqa: S608 - made here
     assert sql(production, count).strip() == "0"
-    with production.api(admin_token) as admin:
+    with production.api(token) as admin:
         assert admin.get("/auth/me").status_code == 401
-    production.sign_in("admin@example.com", production.secret("admin-password"))
+    sign_in(production)
     asked(production, "restore", "--swap-back", "--yes")
     assert sql(production, count).strip() == "1"
     asked(production, "restore", "--drop-old", "--yes")

@@ -34,7 +34,7 @@ SETTINGS = (
     *("POSTGRES_ADDRESS", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "REDIS_ADDRESS"),
     *("REDIS_PASSWORD", "RABBITMQ_ADDRESS", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"),
     *("S3_ENDPOINT", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_BUCKET", "S3_REGION"),
-    *("JWT_SECRET", "ADMIN_PASSWORD", "ADMIN_EMAIL"),
+    *("JWT_SECRET", "SECOND_FACTOR_KEY", "ADMIN_PASSWORD", "ADMIN_EMAIL"),
 )
 _LABELS = ("title", "description", "licenses", "source", "version", "revision")
 _FETCH = "fetch('http://127.0.0.1:8001/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"

@@ -122,6 +122,13 @@ def storage(production: Production, values: Secrets) -> bool:
     return _works(production, "api", "python", "-c", _STORAGE, text=pair)
 
 
+def repository(production: Production, values: Secrets) -> bool:
+    """Whether the key opens the repository of backups, which is made where there is none."""
+    assert production.gp("backup", "now", "--kind", "storage", "--production").returncode == 0
+    script = f"BACKUP_PASSWORD={values['backup-password'].strip()} exec python -m backup list"
+    return _works(production, "backup", "sh", "-s", text=script)
+
+
 def authority(production: Production, values: Secrets) -> bool:
     """Whether the database's certificate is one of that authority."""
     return _works(production, "api", "python", "-c", _CERTIFICATE, text=values["internal-ca"])
@@ -141,6 +148,9 @@ ROTATIONS: dict[str, Callable[[Production, Secrets], bool]] = {
     "rabbitmq": broker(""),
     "api-redis": cache("api"),
     "redis": cache(""),
+    "backup-postgres": database("backup"),
+    "backup-redis": cache("backup"),
+    "backup": repository,
     "s3": storage,
     "internal-ca": authority,
 }
