@@ -131,7 +131,7 @@ def test_the_edge_cannot_reach_the_data(
 
 
 def test_data_has_no_way_out(production: Production, containers: dict[str, Container]) -> None:
-    """Who is in the network of data alone can't reach this machine's other addresses; the edge and the backups' way out can."""
+    """Who is in the network of data alone can't reach this machine's other addresses; others can."""
     with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104 - for containers
         outside = [("outside", _own_address(), server.getsockname()[1])]
         reached = {
