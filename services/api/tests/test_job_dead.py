@@ -93,6 +93,11 @@ async def test_the_command_lists_replays_and_discards(own_settings: Settings) ->
         assert (await run(own_settings, "app.job.commands", "dead"))[1].strip() == "No job is dead."
         messages = "SELECT count(*) FROM jobs WHERE status = 'queued'"
         assert await connection.fetchval(messages) == 1
+        events = "SELECT event, subject_id::text FROM audit_events WHERE subject_type = 'job'"
+        assert {tuple(row) for row in await connection.fetch(events)} == {
+            ("job.replayed", jobs[0]["id"]),
+            *(("job.discarded", job["id"]) for job in jobs[1:]),
+        }
     await connection.close()
 
 

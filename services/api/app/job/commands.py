@@ -14,6 +14,8 @@ from uuid import UUID
 from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit import service as audit
+from app.audit.domain import Event
 from app.database import Database, is_outage
 from app.job.models import Job
 from app.job.repository import JobRepository, as_new
@@ -46,6 +48,9 @@ async def change(session: AsyncSession, action: str, job_ids: Sequence[str] | No
     unknown = [job_id for job_id, parsed in (ids or {}).items() if parsed not in changed]
     if unknown:
         raise UnknownJobsError(", ".join(unknown))
+    event = Event.JOB_REPLAYED if action == "replay" else Event.JOB_DISCARDED
+    for job_id in changed:
+        audit.record(session, event, subject=("job", job_id), by="./gp jobs")
     return sorted(str(job_id) for job_id in changed)
 
 
