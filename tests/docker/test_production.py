@@ -453,7 +453,6 @@ def test_a_killed_replica_costs_next_to_nothing(
     assert lost(production, load, admin_token) == set()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "service",
     ["load-balancer", "frontend", "gateway", "worker", "redis", "rabbitmq", "storage", "postgres"],

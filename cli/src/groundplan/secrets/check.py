@@ -55,10 +55,10 @@ def _settings(inventory: Inventory) -> Iterator[Problem]:
     if not (inventory.root / PRODUCTION_SETTINGS).exists():
         yield Problem(str(PRODUCTION_SETTINGS), "is missing", "./gp secrets init")
         return
-    for name in env_file.read(inventory.root / EXAMPLE, {}):
+    for name, example in env_file.read(inventory.root / EXAMPLE, {}).items():
         value = inventory.settings.get(name, "")
         hint = f"Put it into {PRODUCTION_SETTINGS}"
-        if not value:
+        if not value and example:  # what the example leaves empty may stay so
             yield Problem(name, "is not set", hint)
         elif re.search(r"\bexample\.(com|org|net)$", value):
             is_address = name.endswith("DOMAIN")
