@@ -130,6 +130,7 @@ def test_the_drill_proves_that_the_dump_can_be_used(dump: str) -> None:
     [
         (("restore", "2020-01-01T000000Z-dump", "--yes"), "There is no backup"),
         (("restore", "--time", "yesterday", "--yes", "--swap"), "is no time"),
+        (("restore", "--time", "2026-01-01T00:00:00", "--yes", "--swap"), "no time zone"),
         (("restore", "--time", "2020-01-01T00:00:00Z", "--yes", "--swap"), "does not reach back"),
         (("backup", "verify", "; rm -rf /"), "no backup"),
         (("backup", "now", "--kind", "everything"), "Invalid value"),

@@ -92,6 +92,21 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def processes_of(*folders: Path) -> dict[int, str]:
+    """Every other process that names one of `folders` anywhere: pid and command line."""
+    names = "|".join(re.escape(str(path)) for path in folders)
+    pattern = re.compile(f"({names})(?![\\w.-])".encode())
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes()
+            place = os.fsencode((folder / "cwd").readlink())
+            if pattern.search(b"\0".join([words, place, (folder / "environ").read_bytes()])):
+                found[int(folder.name)] = words.replace(b"\0", b" ").decode(errors="replace")
+    found.pop(os.getpid(), None)
+    return {pid: words for pid, words in found.items() if is_alive(pid)}
+
+
 def _named(kind: str, services: list[Tree]) -> Tree:
     """The volumes or networks that services name, to be declared at the top."""
     found: Tree = {}
@@ -232,17 +247,7 @@ class Workspace:
 
     def processes(self) -> dict[int, str]:
         """Every process that belongs to this workspace: pid and command line."""
-        folders = "|".join(re.escape(str(path)) for path in (self.root, self._servers.parent))
-        pattern = re.compile(f"({folders})(?![\\w.-])".encode())
-        found = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                words = (folder / "cmdline").read_bytes()
-                place = os.fsencode((folder / "cwd").readlink())
-                if pattern.search(b"\0".join([words, place, (folder / "environ").read_bytes()])):
-                    found[int(folder.name)] = words.replace(b"\0", b" ").decode(errors="replace")
-        found.pop(os.getpid(), None)
-        return {pid: words for pid, words in found.items() if is_alive(pid)}
+        return processes_of(self.root, self._servers.parent)
 
     def until_ended(self) -> None:
         """Wait until nothing of this workspace runs: a supervisor needs a moment to leave."""

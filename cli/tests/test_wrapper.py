@@ -14,7 +14,7 @@ import pytest
 
 from groundplan.__main__ import gp as command_line
 from tests.product import Product
-from tests.support import Workspace, until
+from tests.support import Workspace, processes_of, until
 
 REPOSITORY = Path(__file__).parents[2]
 NEEDED_BY_THE_WRAPPER = ("cat", "cmp", "dirname", "flock", "grep", "mkdir", "readlink", "sh")
@@ -201,13 +201,4 @@ def test_a_signal_ends_the_tests_and_their_servers(tmp_path: Path) -> None:
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 128 + signal.SIGTERM, said
     assert "redis" in said
-    assert not [path for path in Path("/proc").glob("[0-9]*") if _works_in(path, product.root)]
-
-
-def _works_in(process: Path, folder: Path) -> bool:
-    """Whether a process has something below `folder` among its words or as its folder."""
-    try:
-        words = (process / "cmdline").read_bytes() + bytes((process / "cwd").readlink())
-    except OSError:
-        return False
-    return str(folder).encode() in words
+    assert not processes_of(product.root)

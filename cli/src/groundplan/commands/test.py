@@ -219,6 +219,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await asyncio.wait_for(process.wait(), _PATIENCE)
     except TimeoutError:
         process.kill()
+        await process.wait()
 
 
 def _environment(workspace: Workspace, part: Part) -> dict[str, str]:

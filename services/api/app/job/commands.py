@@ -41,14 +41,16 @@ async def change(session: AsyncSession, action: str, job_ids: Sequence[str] | No
     """
     # There may be many.
     await session.execute(text("SET LOCAL statement_timeout = 0"))
-    values = as_new() if action == "replay" else {"discarded_at": func.now()}
+    values, event = {
+        "replay": (as_new(), Event.JOB_REPLAYED),
+        "discard": ({"discarded_at": func.now()}, Event.JOB_DISCARDED),
+    }[action]
     ids = None if job_ids is None else {job_id: _parse_id(job_id) for job_id in job_ids}
     known = None if ids is None else [parsed for parsed in ids.values() if parsed]
     changed = await JobRepository(session).change_dead(known, values)
     unknown = [job_id for job_id, parsed in (ids or {}).items() if parsed not in changed]
     if unknown:
         raise UnknownJobsError(", ".join(unknown))
-    event = Event.JOB_REPLAYED if action == "replay" else Event.JOB_DISCARDED
     for job_id in changed:
         audit.record(session, event, subject=("job", job_id), by="./gp jobs")
     return sorted(str(job_id) for job_id in changed)
