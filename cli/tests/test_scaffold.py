@@ -53,6 +53,7 @@ def test_a_backing_service_comes_and_goes(
     assert product.tree() == before
 
 
+@pytest.mark.long
 def test_services_go_in_any_order(product: Product) -> None:
     """Each of several added services can be removed first."""
     before = product.tree()

@@ -68,6 +68,7 @@ def test_a_service_works_at_once(
     assert product.tree() == before
 
 
+@pytest.mark.long
 def test_a_backing_service_works_at_once(product: Product) -> None:
     """A second Redis starts beside the first one, with a port, a password and a volume of its own."""
     known = findings(product)

@@ -172,6 +172,7 @@ def test_exceptions_have_an_end(
     assert words in done.stderr
 
 
+@pytest.mark.long
 def test_no_answer_is_no_good_news(shop: Workspace, known: dict[str, str]) -> None:
     """Where the services can't be asked the command ends with 2, and tells what it did find."""
     python_lock(shop, "jinja2==2.10")
@@ -206,6 +207,7 @@ def test_bills_of_materials(shop: Workspace, known: dict[str, str], tmp_path: Pa
     assert component["licenses"] == [{"license": {"id": "MIT"}}]
 
 
+@pytest.mark.long
 def test_the_bill_of_a_python_part() -> None:
     """It holds what requirements.lock names, each with a licence, and nothing of development."""
     folder = Path(__file__).parent.parent

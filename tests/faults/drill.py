@@ -50,7 +50,7 @@ class Drill:
         self.pick = profile.pick
         self.chance = random.Random(f"{name}/{profile.seed}")  # noqa: S311 - replayed from the seed
         self.history = History(stack.folder / "faults" / f"{name}-{profile.seed}.jsonl")
-        self.client = Client(stack, self.history)
+        self.client = Client(stack.apis, self.history)
         self.users: list[User] = []
         self._since = ""
         self._loads = 0

@@ -1,6 +1,5 @@
-"""The measured figures: kept as they come, and written into the page of promises by the long profile."""
+"""The measured figures: printed, and written into the page of promises by the long profile."""
 
-import json
 import os
 import platform
 import re
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from harness import ROOT
 
 PAGE = ROOT / "docs" / "operations" / "reliability.md"
-BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- figures -->\n)(.*?)(<!-- /figures -->)", re.DOTALL)
 HEAD = (
     "| promise | what was done | measured | replayed by | when |\n| --- | --- | --- | --- | --- |\n"
 )
@@ -21,15 +20,21 @@ def record(is_long: bool, promise: int, what: str, measured: str, drill: str, se
     print(f"{promise}: {what}: {measured}")
     if not is_long:
         return
-    kept = ROOT / "tmp" / "faults-figures.json"
-    rows = json.loads(kept.read_text()) if kept.exists() else {}
     command = f"`./gp test faults --long -- -k {drill} --seed {seed}`"
-    today = f"{datetime.now(UTC):%Y-%m-%d}, {MACHINE}"
-    rows[drill] = [promise, what, measured, command, today]
-    kept.write_text(json.dumps(rows, indent=1))
-    table = "".join(
-        f"| {' | '.join(map(str, row))} |\n"
-        for _, row in sorted(rows.items(), key=lambda i: i[1][0])
+    row = (
+        f"| {promise} | {what} | {measured} | {command} | {datetime.now(UTC):%Y-%m-%d}, {MACHINE} |"
     )
     page = PAGE.read_text()
-    PAGE.write_text(BLOCK.sub(lambda found: f"{found[1]}{HEAD}{table}{found[2]}", page))
+    PAGE.write_text(
+        BLOCK.sub(lambda found: f"{found[1]}{_replaced(found[2], row, drill)}{found[3]}", page)
+    )
+
+
+def _replaced(table: str, row: str, drill: str) -> str:
+    """The table with `row` in the place of the drill's last one, ordered by promise."""
+    rows = [line for line in table.splitlines()[2:] if f"-k {drill} " not in line]
+    return HEAD + "".join(f"{line}\n" for line in sorted([*rows, row], key=_promise))
+
+
+def _promise(row: str) -> int:
+    return int(row.split("|")[1])

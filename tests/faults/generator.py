@@ -12,7 +12,8 @@ from typing import Any
 import httpx2
 
 from history import History
-from stack import Stack, User
+from replica import Replica
+from stack import User
 
 # Of every hundred requests of a user.
 WEIGHTS = {"export": 55, "repeat": 8, "jobs": 12, "users": 12, "cancel": 5, "retry": 2, "role": 6}
@@ -23,9 +24,9 @@ PATIENCE_S = 20.0
 class Client:
     """Asks any of the APIs on behalf of a user, and writes down what it asked and was told."""
 
-    def __init__(self, stack: Stack, history: History) -> None:
+    def __init__(self, apis: list[Replica], history: History) -> None:
         self._history = history
-        self._urls = [api.url for api in stack.apis]
+        self._urls = [api.url for api in apis]
         self._http = httpx2.AsyncClient(timeout=PATIENCE_S)
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,8 +79,10 @@ class Stack:
         for proxy in self.proxies.values():
             await proxy.start()
         await self.sql(LEDGER)
-        self.apis = [self._replica("api", number, API) for number in range(APIS)]
-        self.workers = [self._replica("worker", number, WORKER) for number in range(WORKERS)]
+        self.apis = [self.replica("api", f"api-{number}", API) for number in range(APIS)]
+        self.workers = [
+            self.replica("worker", f"worker-{number}", WORKER) for number in range(WORKERS)
+        ]
         await self.heal()
 
     async def heal(self) -> None:
@@ -100,25 +102,49 @@ class Stack:
         for proxy in self.proxies.values():
             await proxy.stop()
 
-    def _replica(self, name: str, number: int, argv: tuple[str, ...]) -> Replica:
-        service = self.workspace.service(name)
-        assert service.context
+    def replica(
+        self,
+        service: str,
+        name: str,
+        argv: tuple[str, ...],
+        changes: Mapping[str, str] | None = None,
+        code: Path | None = None,
+    ) -> Replica:
+        """A further process of a service, of other `code` than today's if given; not started yet."""
         environment = {
-            **source.environment_of(service, self._site),
+            **self._environment(service, code),
             **self._lease,
             "PORT": str(free_port(set())),
             "RELOAD": "false",
-            "LOG_LEVEL": "INFO" if name == "api" else "info",
+            "LOG_LEVEL": "INFO" if service == "api" else "info",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "",
             "JOBS_DIRECTORY": str(HERE / "jobs"),
             "CONTRACTS_DIR": str(self._contracts()),
             "MAX_EVENT_STREAMS_PER_USER": "1000",
             **dict.fromkeys(self._limits(), NO_LIMIT),
+            **(changes or {}),
         }
         for proxy in self.proxies.values():
             here, there = f"127.0.0.1:{proxy.target}", f"127.0.0.1:{proxy.port}"
             environment = {key: value.replace(here, there) for key, value in environment.items()}
-        return Replica(f"{name}-{number}", argv, service.context, environment)
+        return Replica(name, argv, code or self._folder(service), environment)
+
+    async def migrate(self, code: Path, changes: Mapping[str, str]) -> None:
+        """Bring a database to the newest schema that `code` knows."""
+        environment = {**self._environment("migrate", code), **changes}
+        await _output("python", "-m", "app.migrate", environment=environment, folder=code)
+
+    def _environment(self, service: str, code: Path | None) -> dict[str, str]:
+        """A service's own; programs of other code come from that code's environment."""
+        own = source.environment_of(self.workspace.service(service), self._site)
+        if code:
+            own["PATH"] = f"{code}/.venv/bin:{own['PATH']}"
+        return own
+
+    def _folder(self, service: str) -> Path:
+        folder = self.workspace.service(service).context
+        assert folder
+        return folder
 
     @staticmethod
     def _limits() -> list[str]:
@@ -262,12 +288,16 @@ def array(words: Iterable[str]) -> str:
 
 
 async def _output(
-    *argv: str, environment: dict[str, str], account: Account | None = None, stdin: str = ""
+    *argv: str,
+    environment: dict[str, str],
+    account: Account | None = None,
+    stdin: str = "",
+    folder: Path = Path("/"),
 ) -> str:
     process = await asyncio.create_subprocess_exec(
         *argv,
         env=environment,
-        cwd="/",
+        cwd=folder,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -3,10 +3,13 @@
 import asyncio
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from drill import Drill
+from groundplan.parts import FAKETIME
+from stack import WORKER
 from streams import watching
 
 pytestmark = pytest.mark.anyio
@@ -34,6 +37,47 @@ async def test_promise_01_workers_are_killed(drill: Drill) -> None:
         f"0 lost, 0 doubled, 0 innocent dead letters; {again} jobs had a further attempt; "
         f"all ended {seconds:.0f} s after the last kill",
     )
+
+
+async def test_promise_01_the_clocks_of_workers_jump(drill: Drill) -> None:
+    """Workers whose clocks jump while they work, and differ by hours: nobody's lease depends on them."""
+    jobs = drill.pick(40, 1000)
+    clocks = [drill.stack.folder / "faults" / f"clock-{number}" for number in range(2)]
+    skewed = [
+        drill.stack.replica("worker", clock.name, WORKER, _with_clock(clock)) for clock in clocks
+    ]
+    await asyncio.gather(*(worker.stop() for worker in drill.stack.workers))
+    for clock, worker in zip(clocks, skewed, strict=True):
+        clock.write_text("+0")
+        worker.start()
+    try:
+        await asyncio.gather(*(worker.ready() for worker in skewed))
+        load = asyncio.create_task(drill.load().run(jobs))
+        for number, offsets in enumerate((("+1h", "-1h"), ("-10h", "+10h"), ("+0", "+0"))):
+            await drill.ended(jobs * (number + 1) // 5)
+            drill.history.fault("clocks", offsets=offsets)
+            for clock, offset in zip(clocks, offsets, strict=True):
+                clock.write_text(offset)
+        await load
+        await drill.quiet()
+        state = await drill.judge()
+    finally:
+        await asyncio.gather(*(worker.stop() for worker in skewed))
+    drill.figure(
+        1,
+        "the clocks of 2 workers jump up to 20 hours apart and back",
+        f"{len(state.jobs)} jobs, 0 lost, 0 doubled",
+    )
+
+
+def _with_clock(file: Path) -> dict[str, str]:
+    """Variables that let a process take its time of day from the machine's and an offset in `file`."""
+    return {
+        "LD_PRELOAD": str(FAKETIME.path),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 async def test_promise_06_poison_stays_apart(drill: Drill) -> None:

@@ -25,6 +25,13 @@ CHROMIUM = DebianProgram(
     "chromium",
     ("usr/lib/chromium", "usr/bin"),
 )
+FAKETIME = DebianProgram(
+    "libfaketime",
+    Packages("libfaketime", ("libfaketime",)),
+    "libfaketime.so.1",
+    ("usr/lib/*/faketime",),
+    on_path=False,
+)
 
 _PYTHON_LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 _PYTHON_FIXERS = (("ruff", "check", "--fix", "."), ("ruff", "format", "."))
@@ -173,7 +180,7 @@ def _faults(root: Path, others: Iterable[Part]) -> Part:
     return Part(
         name="faults",
         folder=folder,
-        requirements=(ToolEnvironment(root), *built),
+        requirements=(ToolEnvironment(root), FAKETIME, *built),
         test=_system_tests(str(root / "cli" / "pyproject.toml"), folder),
         linters=(),
         fixers=(),

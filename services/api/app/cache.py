@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.settings import Settings, split_address
+from app.telemetry.metrics import WITHOUT_REDIS
 from app.telemetry.redis import TracedRedis
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Cache:
     async def run(self, operation: Operation[T]) -> T:
         """Do `operation` with the client; raises CacheUnavailableError when Redis is away."""
         if time.monotonic() < self._rest_until:
+            WITHOUT_REDIS.inc()
             raise CacheUnavailableError
         if self._repairs:
             await self._repair()
@@ -66,6 +68,7 @@ class Cache:
             return await operation(self.redis)
         except (RedisError, OSError, TimeoutError) as error:
             self._rest_until = time.monotonic() + REST_S
+            WITHOUT_REDIS.inc()
             log.warning("cache.unavailable", error=str(error) or type(error).__name__)
             raise CacheUnavailableError from error
 

@@ -62,3 +62,10 @@ async def run_api(settings: Settings) -> AsyncIterator[Api]:
         server.should_exit = True
         app.state.resources.events.close()
         await task
+
+
+async def counted(client: httpx.AsyncClient, name: str) -> float:
+    """A counter of `/metrics`."""
+    lines = (await client.get("/metrics")).text.splitlines()
+    [value] = [line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")]
+    return float(value)

@@ -304,6 +304,12 @@ async def test_forged_token_without_changes_works(
     assert await status_of(api, forge(settings, await people.create())) == 200
 
 
+async def test_a_token_of_a_fast_clock_works(settings: Settings, api: Api, people: People) -> None:
+    """A token is accepted at once, also where the clock of the replica that issued it is ahead."""
+    ahead = int(time.time()) + 60
+    assert await status_of(api, forge(settings, await people.create(), iat=ahead)) == 200
+
+
 @pytest.mark.parametrize(
     "forgery",
     [

@@ -14,7 +14,7 @@ from tests import servers
 from tests.audit import names_of
 from tests.people import PASSWORD, People, Person
 from tests.proxy import Proxy
-from tests.running import Api, run_api
+from tests.running import Api, counted, run_api
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -188,9 +188,13 @@ async def test_a_flush_of_redis_revives_nothing(own_settings: Settings) -> None:
         async with api.client(ended["access_token"]) as client:
             assert (await client.post("/api/v1/auth/logout")).status_code == 204
         await servers.delete_keys(own_settings)
+        async with api.client() as client:
+            before = await counted(client, "groundplan_unknown_sessions_total")
         for tokens in (ended, open_one):
             assert await status_of(api, tokens["access_token"]) == 401
             assert (await refresh(api, tokens["refresh_token"])).status_code == 401
+        async with api.client() as client:
+            assert await counted(client, "groundplan_unknown_sessions_total") == before + 2
         assert await status_of(api, (await person.login())["access_token"]) == 200
 
 

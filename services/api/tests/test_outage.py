@@ -17,7 +17,7 @@ from app.settings import Settings
 from tests import database
 from tests.people import PASSWORD, People, Person
 from tests.proxy import Proxy
-from tests.running import Api, run_api
+from tests.running import Api, counted, run_api
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -55,8 +55,10 @@ async def test_without_redis(own_settings: Settings) -> None:
                 assert refused.headers["retry-after"]
                 answers = [await client.post("/api/v1/auth/login", json=body) for _ in range(3)]
                 assert [answer.status_code for answer in answers] == [200, 200, 429]
+                before = await counted(client, "groundplan_without_redis_total")
                 started = time.perf_counter()
                 await asyncio.gather(*(client.get(USERS) for _ in range(20)))
+                assert await counted(client, "groundplan_without_redis_total") >= before + 20
                 assert time.perf_counter() - started < 5
                 ready = (await client.get("/readyz")).json()
                 assert (ready["status"], ready["checks"]["redis"]) == ("degraded", "unavailable")

@@ -18,7 +18,7 @@ from app.core.admission import AdmissionMiddleware
 from app.event.hub import QUEUE_SIZE
 from app.settings import Settings
 from tests.people import People, Person
-from tests.running import Api, run_api
+from tests.running import Api, counted, run_api
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,9 @@ async def test_what_is_too_much_is_refused_at_once(own_settings: Settings) -> No
         waiting = [asyncio.create_task(client.get("/wait")) for _ in range(5)]
         await eventually(lambda: gate.holds(5))
         origin = {"Origin": own_settings.frontend_url}
+        before = await counted(client, "groundplan_shed_requests_total")
         refused = await client.get(INFO, headers=origin)
+        assert await counted(client, "groundplan_shed_requests_total") == before + 1
         assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
         assert int(refused.headers["retry-after"]) > 0
         assert refused.headers["access-control-allow-origin"] == own_settings.frontend_url

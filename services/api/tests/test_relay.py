@@ -88,15 +88,20 @@ async def test_messages_match_the_contract(own_settings: Settings, broker: Broke
 
 
 async def test_the_outbox_empties(
-    own_settings: Settings, broker: Broker, own_postgres: "asyncpg.Connection"
+    own_settings: Settings,
+    broker: Broker,
+    own_postgres: "asyncpg.Connection",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each of 150 jobs asked for in bursts is published once, and the outbox is empty then."""
+    # What a busy broker confirms late would be published again.
+    monkeypatch.setattr("app.broker.CONFIRM_TIMEOUT_S", 60)
     jobs: list[dict[str, Any]] = []
     async with run_api(own_settings) as api:
         async with (await People(api).create("admin")).client() as client:
             for _ in range(3):
                 jobs += await asyncio.gather(*(create_job(client) for _ in range(50)))
-        messages = await broker.take(150)
+        messages = await broker.take(150, within_s=60)
         await eventually(lambda: _is_empty(own_postgres))
     assert sorted(job_ids(messages)) == sorted(job["id"] for job in jobs)
 
@@ -133,7 +138,7 @@ async def test_the_relay_survives_the_database(own_settings: Settings, broker: B
     async with Proxy(own_settings.postgres_address) as proxy:
         behind = own_settings.model_copy(update={"postgres_address": proxy.address})
         async with run_api(behind) as api, (await People(api).create("admin")).client() as client:
-            await create_job(client)
+            first = await create_job(client)
             await broker.take(1)
             await proxy.cut()
             refused = await client.post("/api/v1/export", json={"type": "users"})
@@ -141,7 +146,14 @@ async def test_the_relay_survives_the_database(own_settings: Settings, broker: B
             await eventually(lambda: _unavailable(client))
             await proxy.restore()
             job = await eventually(lambda: _accepted(client))
-            assert job_ids(await broker.take(1)) == [job]
+
+            async def sent() -> bool:
+                # The cut may have hit just before the first one's row was deleted: it comes again.
+                found = job_ids(await broker.take(1))
+                assert set(found) <= {first["id"], job}
+                return job in found
+
+            await eventually(sent)
 
 
 async def _unavailable(client: httpx.AsyncClient) -> bool:

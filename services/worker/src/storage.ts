@@ -153,10 +153,9 @@ function toJobError(error: unknown): JobError {
     return new JobError(`The storage did not answer (${reason}).${hint}`, { cause: error });
   }
   if (status === 401 || status === 403) {
-    return new JobError(`The storage refused access (${status}).`, {
-      cause: error,
-      permanent: true,
-    });
+    // Not for good: keys are replaced, and a clock that jumped is put right after one answer.
+    const message = `The storage refused access (${status}): a wrong key, or a wrong clock.`;
+    return new JobError(message, { cause: error });
   }
   const hint = status >= 500 ? FULL_DISK : '';
   return new JobError(`The storage failed (${status} ${name}): ${message}.${hint}`, {

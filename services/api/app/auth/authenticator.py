@@ -8,6 +8,7 @@ from app.auth.sessions import Principal, SessionStore
 from app.auth.tokens import AccessClaims, AccessTokens
 from app.cache import CacheUnavailableError
 from app.core.errors import UnauthorizedError
+from app.telemetry.metrics import UNKNOWN_SESSIONS
 
 
 class Authenticator:
@@ -35,6 +36,7 @@ class Authenticator:
             # Single sessions can't be checked then; deactivation and new passwords still bite.
             return await self._read(claims.user_id)
         if not known.is_alive:
+            UNKNOWN_SESSIONS.inc()
             return None
         if known.principal:
             return known.principal

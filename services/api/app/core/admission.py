@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import UnavailableError, problem_response
 from app.core.middleware import QUIET_PATHS
+from app.telemetry.metrics import SHED_REQUESTS
 
 # Less than any proxy in front waits, so that the answer is ours.
 TIMEOUT_S = 20.0
@@ -32,6 +33,7 @@ class AdmissionMiddleware:
         if scope["type"] != "http" or scope["path"] in QUIET_PATHS:
             await self._app(scope, receive, send)
         elif self._in_work >= self._max_in_work:
+            SHED_REQUESTS.inc()
             await problem_response(overloaded(), scope["path"])(scope, receive, send)
         else:
             await self._work(scope, receive, send)

@@ -17,7 +17,7 @@ from app.telemetry.http import RequestTracer
 
 MAX_BODY_BYTES = 1024 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET_PATHS = {"/healthz", "/readyz"}
+QUIET_PATHS = {"/healthz", "/readyz", "/metrics"}
 DOCS_PATHS = {"/docs", "/openapi.json"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

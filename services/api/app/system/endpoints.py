@@ -1,6 +1,8 @@
 """Routes that tell whether the API is well."""
 
 from fastapi import APIRouter, Response, status
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.auth.access import probe, public
 from app.resources import CurrentResources
@@ -29,6 +31,12 @@ async def get_readiness(response: Response, resources: CurrentResources) -> Read
     if readiness.status == "unavailable":
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     return readiness
+
+
+@probes.get("/metrics", response_class=PlainTextResponse, dependencies=[probe])
+async def get_metrics() -> Response:
+    """What this process counted since it began."""
+    return PlainTextResponse(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/info", dependencies=[public])

@@ -60,10 +60,15 @@ class User(Base):
         Index("users_created_at_id_idx", created_at, id),
         Index("users_role_id_idx", role_id),
         Index(
-            "users_search_idx",
-            name,
+            "users_email_search_idx",
             email,
             postgresql_using="gin",
-            postgresql_ops={"name": "gin_trgm_ops", "email": "gin_trgm_ops"},
+            postgresql_ops={"email": "gin_trgm_ops"},
+        ),
+        Index(
+            "users_name_search_idx",
+            name,
+            postgresql_using="gin",
+            postgresql_ops={"name": "gin_trgm_ops"},
         ),
     )

@@ -142,4 +142,5 @@ def _job_error(error: BaseError) -> JobError:
 
 
 def _refused() -> JobError:
-    return JobError("The storage refused access.", permanent=True)
+    # Not for good: keys are replaced, and clocks are put right.
+    return JobError("The storage refused access: a wrong key, or a wrong clock.")
