@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import random
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -9,7 +11,11 @@ import httpx2
 
 from drill import Drill
 
-_RECONNECT_S = 0.2
+# As in services/frontend/src/lib/events.ts.
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 30.0
+# One for all clients: to make one takes longer than all else that a client does.
+_TLS = ssl.create_default_context()
 
 
 class Watcher:
@@ -20,20 +26,23 @@ class Watcher:
         self._headers = {"Authorization": f"Bearer {token}"}
         self.ready = asyncio.Event()
         self.connections = 0
+        self._failures = 0
         self.jobs: dict[str, str] = {}
         """Job → the status that the client shows."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
         async with httpx2.AsyncClient(
-            headers=self._headers, timeout=httpx2.Timeout(20, read=60)
+            headers=self._headers, timeout=httpx2.Timeout(20, read=60), verify=_TLS
         ) as client:
             while True:
                 url = self._urls[self.connections % len(self._urls)]
                 self.connections += 1
                 with suppress(httpx2.HTTPError):
                     await self._read(client, url)
-                await asyncio.sleep(_RECONNECT_S)
+                delay = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**self._failures)
+                self._failures += 1
+                await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     async def _read(self, client: httpx2.AsyncClient, url: str) -> None:
         async with client.stream("GET", f"{url}/api/v1/events") as response:
@@ -54,6 +63,7 @@ class Watcher:
             answer = await client.get(f"{url}/api/v1/jobs?limit=100")
             answer.raise_for_status()  # it comes again, and asks again
             self.jobs |= {job["id"]: job["status"] for job in answer.json()["items"]}
+            self._failures = 0
             self.ready.set()
 
 
