@@ -191,7 +191,8 @@ class Stack:
         async def look() -> bool:
             return self.server_pid(name) not in (before, None)
 
-        await eventually(look, 30, f"{name} started again")
+        # Its pause before a restart grows with each death, to half a minute.
+        await eventually(look, 60, f"{name} started again")
         await self.server_ready(name)
 
     async def rabbitmqctl(self, *words: str) -> str:

@@ -80,7 +80,7 @@ async def test_promise_03_the_broker_takes_no_messages(drill: Drill, alarm: str)
             ("set_vm_memory_high_watermark", "0.00001"),
             ("set_vm_memory_high_watermark", "0.4"),
         ),
-        "disk": (("set_disk_free_limit", "1000TB"), ("set_disk_free_limit", "50MB")),
+        "disk": (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "50MB")),
     }[alarm]
 
     async def raised() -> bool:
