@@ -1,16 +1,24 @@
 import { DatabaseError } from 'pg';
 
+interface JobErrorOptions extends ErrorOptions {
+  readonly permanent?: boolean;
+  readonly outage?: boolean;
+}
+
 /**
  * A failure of a job whose message people read in the job.
  * A permanent one would fail the same way again, so it is not retried.
+ * An outage is nothing about this job: any other would fail now, too.
  */
 export class JobError extends Error {
   override name = 'JobError';
   readonly permanent: boolean;
+  readonly outage: boolean;
 
-  constructor(message: string, options: ErrorOptions & { permanent?: boolean } = {}) {
+  constructor(message: string, options: JobErrorOptions = {}) {
     super(message, options);
     this.permanent = options.permanent ?? false;
+    this.outage = options.outage ?? false;
   }
 }
 

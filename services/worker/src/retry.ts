@@ -1,26 +1,56 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseError } from 'pg';
 import type { Logger } from './logger.ts';
+import type { Storage } from './storage.ts';
 
 const FIRST_MS = 250;
 const MAX_MS = 5000;
 
 /**
- * Repeats a statement until the database takes it, with capped backoff and jitter: it may be away,
- * full, or not migrated yet. `statement` runs at least once.
+ * Repeats a statement until the database takes it: it may be away, full, or not migrated yet.
  * @throws its error where the values are at fault, or once `signal` is aborted.
  */
-export async function untilDatabaseAnswers<T>(
+export function untilDatabaseAnswers<T>(
   statement: () => Promise<T>,
   signal: AbortSignal,
   logger: Logger,
 ): Promise<T> {
+  return untilItWorks(statement, signal, (error) => {
+    if (isDataError(error)) throw error;
+    logger.warn({ err: error }, 'database.away');
+  });
+}
+
+/** Waits until the storage takes files. @throws its error once `signal` is aborted. */
+export function untilStorageWorks(
+  storage: Storage,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<void> {
+  return untilItWorks(
+    () => storage.probe(),
+    signal,
+    (error) => {
+      logger.warn({ err: error }, 'storage.away');
+    },
+  );
+}
+
+/**
+ * Repeats `call` with capped backoff and jitter; it runs at least once.
+ * @throws its error once `signal` is aborted, and what `onFirst`, told of the first one, throws.
+ */
+async function untilItWorks<T>(
+  call: () => Promise<T>,
+  signal: AbortSignal,
+  onFirst: (error: unknown) => void,
+): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await statement();
+      return await call();
     } catch (error) {
-      if (signal.aborted || isDataError(error)) throw error;
-      if (attempt === 0) logger.warn({ err: error }, 'database.away');
+      if (signal.aborted) throw error;
+      if (attempt === 0) onFirst(error);
       await pause(Math.min(MAX_MS, FIRST_MS * 2 ** attempt), signal);
     }
   }

@@ -8,12 +8,13 @@ import type { Claim, JobRepository } from './job-repository.ts';
 import { findJobType, type JobType } from './job-types.ts';
 import { Lease } from './lease.ts';
 import type { Logger } from './logger.ts';
-import { untilDatabaseAnswers } from './retry.ts';
+import { untilDatabaseAnswers, untilStorageWorks } from './retry.ts';
 import type { Storage } from './storage.ts';
 import { markFailed } from './tracing.ts';
 
 /** How long a handler may take to end once its signal is aborted; then it is left alone. */
 const ABORT_MS = 2000;
+const NO_JOB_ERROR = { permanent: false, outage: false };
 
 export interface RunnerOptions {
   readonly types: ReadonlyMap<string, JobType>;
@@ -40,14 +41,20 @@ interface Attempt {
 /** Runs one attempt of a job, from claim to outcome. */
 export class JobRunner {
   readonly #options: RunnerOptions;
+  /** An attempt failed by an outage: others would only use up theirs. */
+  #outage = false;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
   }
 
-  /** The job whose turn it is, if one is due. Waits for a database that is away. */
+  /** The job whose turn it is, if one is due. Waits for a database or a storage that is away. */
   async claim(logger: Logger): Promise<Held | undefined> {
-    const { repository, draining } = this.#options;
+    const { repository, storage, draining } = this.#options;
+    if (this.#outage) {
+      await untilStorageWorks(storage, draining, logger);
+      this.#outage = false;
+    }
     const token = randomUUID();
     const claim = await untilDatabaseAnswers(() => repository.claim(token), draining, logger);
     return claim && { ...claim, token };
@@ -138,7 +145,8 @@ export class JobRunner {
     const text = describe(error);
     logger.error({ err: error }, 'job.attempt_failed');
     markFailed(text, error);
-    const permanent = error instanceof JobError && error.permanent;
+    const { permanent, outage } = error instanceof JobError ? error : NO_JOB_ERROR;
+    if (outage) this.#outage = true;
     const status = await this.#record(logger, () =>
       repository.fail(claim.id, claim.token, text, permanent),
     );

@@ -6,6 +6,7 @@ import {
   HeadBucketCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -15,6 +16,8 @@ import type { Settings } from './settings.ts';
 import { traceCall } from './tracing.ts';
 
 const CHECK_MS = 2000;
+/** Beside the files of jobs, which may have a disk of their own. */
+const PROBE = 'exports/probe';
 
 /** The bucket where jobs put their files. All failures are JobErrors. */
 export class Storage {
@@ -92,6 +95,14 @@ export class Storage {
     await this.#createBucket(AbortSignal.timeout(CHECK_MS));
   }
 
+  /** Stores a small object and removes it: a storage whose disk is full still answers. */
+  async probe(): Promise<void> {
+    await this.#createBucket();
+    const object = { Bucket: this.#bucket, Key: PROBE, Body: 'Does the storage take files?' };
+    await this.#client.send(new PutObjectCommand(object)).catch(rethrow);
+    await this.remove(PROBE);
+  }
+
   close(): void {
     this.#client.destroy();
   }
@@ -150,16 +161,18 @@ function toJobError(error: unknown): JobError {
   if (status === undefined) {
     const reason = (error as NodeJS.ErrnoException).code ?? name;
     const hint = BROKEN_OFF.has(reason) ? FULL_DISK : '';
-    return new JobError(`The storage did not answer (${reason}).${hint}`, { cause: error });
+    const message = `The storage did not answer (${reason}).${hint}`;
+    return new JobError(message, { cause: error, outage: true });
   }
   if (status === 401 || status === 403) {
     // Not for good: keys are replaced, and a clock that jumped is put right after one answer.
     const message = `The storage refused access (${status}): a wrong key, or a wrong clock.`;
-    return new JobError(message, { cause: error });
+    return new JobError(message, { cause: error, outage: true });
   }
   const hint = status >= 500 ? FULL_DISK : '';
   return new JobError(`The storage failed (${status} ${name}): ${message}.${hint}`, {
     cause: error,
+    outage: status >= 500,
   });
 }
 

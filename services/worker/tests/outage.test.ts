@@ -187,23 +187,32 @@ describe('storage', () => {
     expect((await system.keys()).filter((key) => key.includes(id))).toEqual([result?.key]);
   });
 
-  test('a storage that stays away fails the job after its last attempt', async () => {
+  test('a storage that stays away costs one attempt, and those that wait none', async () => {
     storage.cut();
     start();
     const id = await system.addExport('csv', 'gzip', 2);
-    const { error, attempts } = await system.reaches(id, 'failed');
+    await eventually('the worker waits', () => worker?.logged('storage.away'), 20);
+    const { status, error, attempts } = await system.job(id);
+    expect({ status, attempts }).toEqual({ status: 'queued', attempts: 1 });
     expect(error).toMatch(/^The storage did not answer/);
-    expect(attempts).toBe(2);
-    expect(await system.deadLetter()).toBeUndefined();
+    const waiting = await system.addExport('csv', 'gzip', 1);
+    storage.open();
+    expect(await system.reaches(waiting, 'succeeded')).toMatchObject({ attempts: 1 });
+    expect(await system.reaches(id, 'succeeded')).toMatchObject({ attempts: 2 });
+    expect(await system.keys()).not.toContain('exports/probe');
   });
 
-  test('a refused access key fails the job after its last attempt', async () => {
-    start({ S3_SECRET_ACCESS_KEY: 'wrong' });
+  test('a refused access key costs one attempt, and a worker with the right one does the job', async () => {
+    const wrong = start({ S3_SECRET_ACCESS_KEY: 'wrong' });
     const id = await system.addExport('csv', 'gzip', 2);
-    const { error, attempts } = await system.reaches(id, 'failed');
+    await eventually('the worker waits', () => wrong.logged('storage.away'), 20);
+    const { error, attempts } = await system.job(id);
     expect(error).toMatch(/^The storage refused access/);
-    expect(attempts).toBe(2);
-    expect(await system.deadLetter()).toBeUndefined();
+    expect(attempts).toBe(1);
+    wrong.kill('SIGTERM');
+    expect(await wrong.exited).toBe(0);
+    start();
+    expect(await system.reaches(id, 'succeeded')).toMatchObject({ attempts: 2 });
   });
 });
 

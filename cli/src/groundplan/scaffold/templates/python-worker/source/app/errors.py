@@ -15,11 +15,15 @@ DATABASE_AWAY = (
 
 
 class JobError(Exception):
-    """A failure whose message people read in the job. A permanent one is not retried."""
+    """A failure whose message people read in the job. A permanent one is not retried.
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    An outage is nothing about this job: any other would fail now, too.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, outage: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.outage = outage
 
 
 def describe(error: BaseException) -> str:

@@ -10,6 +10,8 @@ from typing import TypeVar
 import asyncpg
 import structlog
 
+from app.storage import Storage
+
 FIRST_S = 0.25
 MAX_S = 5.0
 # The values are at fault: they would be refused again.
@@ -24,16 +26,28 @@ async def until_database_answers(
 ) -> T:
     """Repeat a statement until the database takes it: it may be away, full, or not migrated yet.
 
-    It runs at least once. Raises its error where the values are at fault, or when `stopping`.
+    Raises its error where the values are at fault, or when `stopping`.
     """
+    return await _until_it_works(statement, stopping, "database.away")
+
+
+async def until_storage_works(storage: Storage, stopping: asyncio.Event) -> None:
+    """Wait until the storage takes files. Raises its error when `stopping`."""
+    await _until_it_works(storage.probe, stopping, "storage.away")
+
+
+async def _until_it_works(
+    call: Callable[[], Awaitable[T]], stopping: asyncio.Event, event: str
+) -> T:
+    """Repeat `call` with backoff; it runs at least once."""
     for attempt in count():
         try:
-            return await statement()
+            return await call()
         except Exception as error:
             if stopping.is_set() or isinstance(error, REFUSED):
                 raise
             if attempt == 0:
-                log.warning("database.away", error=repr(error))
+                log.warning(event, error=repr(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), jittered(min(MAX_S, FIRST_S * 2**attempt)))
     raise AssertionError("counts for ever")

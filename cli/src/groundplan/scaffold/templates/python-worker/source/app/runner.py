@@ -15,7 +15,7 @@ from app.errors import JobError, describe
 from app.job import JobContext, JobResult, JobType, Progress
 from app.lease import Lease
 from app.repository import Claim, JobRepository
-from app.retry import until_database_answers
+from app.retry import until_database_answers, until_storage_works
 from app.storage import Storage
 
 # How long a handler may take to end once it is cancelled; then it is left alone.
@@ -25,7 +25,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
+@dataclass
 class JobRunner:
     """Runs attempts; any number at once."""
 
@@ -38,9 +38,14 @@ class JobRunner:
     """Set when no further job is to be claimed."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when running jobs are to be put back."""
+    _outage: bool = False
+    """An attempt failed by an outage: others would only use up theirs."""
 
     async def claim(self) -> Claim | None:
-        """The job whose turn it is, if one is due. Waits for a database that is away."""
+        """The job whose turn it is, if one is due. Waits for a database or storage that is away."""
+        if self._outage:
+            await until_storage_works(self.storage, self.draining)
+            self._outage = False
         token = uuid4()
         return await until_database_answers(lambda: self.repository.claim(token), self.draining)
 
@@ -119,6 +124,8 @@ class JobRunner:
         log.error("job.attempt_failed", exc_info=error)
         text = describe(error)
         permanent = isinstance(error, JobError) and error.permanent
+        if isinstance(error, JobError) and error.outage:
+            self._outage = True
         status = await self._record(lambda: self.repository.fail(claim, text, permanent=permanent))
         if status:
             log.info("job.retried" if status == "queued" else f"job.{status}")

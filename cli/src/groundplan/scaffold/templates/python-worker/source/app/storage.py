@@ -22,6 +22,8 @@ PART_BYTES = 5 * 1024 * 1024
 PARTS_AT_ONCE = 2
 CLEAN_UP_S = 1.5
 TIMEOUT_S = 3
+# Beside the files of jobs, which may have a disk of their own.
+PROBE = "exports/probe"
 REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
@@ -100,6 +102,15 @@ class Storage:
         if await self._request("HEAD", "") is None:
             await self._request("PUT", "")
 
+    async def probe(self) -> None:
+        """Store a small object and remove it: a storage whose disk is full still answers."""
+        await self.create_bucket()
+        try:
+            await obstore.put_async(self._store, PROBE, b"Does the storage take files?")
+        except BaseError as error:
+            raise _job_error(error) from error
+        await self.remove(PROBE)
+
     async def _open_uploads(self, prefix: str) -> list[tuple[str, str]]:
         """Key and id of each upload that was begun and neither completed nor aborted."""
         body = await self._request("GET", "", uploads="", prefix=prefix)
@@ -128,19 +139,22 @@ def _send(method: str, url: str) -> bytes | None:
                 return None
             if error.code in REFUSED:
                 raise _refused() from error
-            raise JobError(f"The storage failed ({error.code}). Its log says more.") from error
+            outage = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            message = f"The storage failed ({error.code}). Its log says more."
+            raise JobError(message, outage=outage) from error
     except OSError as error:
-        raise JobError("The storage did not answer.") from error
+        raise JobError("The storage did not answer.", outage=True) from error
 
 
 def _job_error(error: BaseError) -> JobError:
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return _refused()
     return JobError(
-        "The storage failed or did not answer. Its disk may be full; its log says more."
+        "The storage failed or did not answer. Its disk may be full; its log says more.",
+        outage=True,
     )
 
 
 def _refused() -> JobError:
     # Not for good: keys are replaced, and clocks are put right.
-    return JobError("The storage refused access: a wrong key, or a wrong clock.")
+    return JobError("The storage refused access: a wrong key, or a wrong clock.", outage=True)

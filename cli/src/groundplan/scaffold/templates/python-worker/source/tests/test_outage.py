@@ -124,21 +124,26 @@ async def test_storage_away(system: System, worker: WorkerProcess, storage: Prox
 
 
 async def test_storage_stays_away(system: System, worker: WorkerProcess, storage: Proxy) -> None:
-    """A storage that stays away fails the job after its last attempt."""
+    """A storage that stays away costs one attempt, and those that wait none."""
     await storage.cut()
     async with worker:
         job_id = await system.add_export(max_attempts=2)
-        job = await system.reaches(job_id, "failed")
-        assert (job["attempts"], job["error"]) == (2, "The storage did not answer.")
+        await worker.until_logged("storage.away")
+        assert await system.error_of(job_id) == "The storage did not answer."
+        waiting = await system.add_export(max_attempts=1)
+        await storage.restore()
+        assert (await system.reaches(waiting, "succeeded"))["attempts"] == 1
+        assert (await system.reaches(job_id, "succeeded"))["attempts"] == 2
 
 
 async def test_storage_refuses(system: System) -> None:
-    """A refused access key fails the job after its last attempt."""
-    environment = system.environment(S3_SECRET_ACCESS_KEY="wrong")
-    async with WorkerProcess(environment):
-        job = await system.reaches(await system.add_export(max_attempts=2), "failed")
-    assert job["attempts"] == 2
-    assert job["error"].startswith("The storage refused access")
+    """A refused access key costs one attempt, and a worker with the right one does the job."""
+    job_id = await system.add_export(max_attempts=2)
+    async with WorkerProcess(system.environment(S3_SECRET_ACCESS_KEY="wrong")) as wrong:
+        await wrong.until_logged("storage.away")
+        assert (await system.error_of(job_id)).startswith("The storage refused access")
+    async with WorkerProcess(system.environment()):
+        assert (await system.reaches(job_id, "succeeded"))["attempts"] == 2
 
 
 async def test_database_away(system: System, worker: WorkerProcess, postgres: Proxy) -> None:
