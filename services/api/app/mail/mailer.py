@@ -1,7 +1,8 @@
 """Sends the mails that wait. Any number of mailers may run: SKIP LOCKED shares the rows.
 
-The token of a link is made here, and only its hash is stored, in the transaction that deletes the
-row of the mail. Whatever dies in between sends the mail again, with a link that replaces the first.
+The token of a link is made here, and only its hash is stored: before the mail leaves, so that who
+follows the link at once is let in. The row of the mail is deleted afterwards. Whatever dies in
+between sends the mail again, with a link that replaces the first.
 """
 
 import asyncio
@@ -100,6 +101,10 @@ class Mailer:
         mails, kind = MailRepository(session), MailKind(mail.kind)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         settings = self._settings
+        async with self._database.transaction() as own:
+            await CredentialRepository(own).put_link(
+                user.id, kind.value, hash_token(token), LIFETIMES[kind]
+            )
         try:
             message = compose(
                 kind, settings.sender, user.email, user.name, token, settings.frontend_url
@@ -108,9 +113,6 @@ class Mailer:
         except (smtp.MailError, MessageError, ValueError) as error:
             await self._put_off(session, mail, user, str(error))
             return
-        await CredentialRepository(session).put_link(
-            user.id, kind.value, hash_token(token), LIFETIMES[kind]
-        )
         await mails.delete(mail)
         log.info("mail.sent", kind=mail.kind, user_id=str(user.id))
 
