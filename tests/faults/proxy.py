@@ -4,13 +4,16 @@ import asyncio
 from contextlib import suppress
 
 _CHUNK = 64 * 1024
+KEEPALIVE_S = 20.0
+"""After so long the kernel of a server ends a connection whose other end is gone: services ask for that."""
 
 
 class Proxy:
     """Forwards to 127.0.0.1:`target`.
 
     `cut` refuses, `black_hole` accepts and says nothing, `half_open` forgets the connections that
-    stand and tells nobody, `latency` holds every piece for so many seconds. `heal` ends them all.
+    stand and tells no client, and the server as late as its kernel would, `latency` holds every piece
+    for so many seconds. `heal` ends them all.
     """
 
     def __init__(self, target: int) -> None:
@@ -21,6 +24,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._links: set[asyncio.Task[None]] = set()
+        self._far_ends: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._forgotten: set[asyncio.Task[None]] = set()
 
     @property
@@ -50,6 +54,9 @@ class Proxy:
 
     def half_open(self) -> None:
         """Let nothing through on the connections that stand, ever; new ones are well."""
+        for link in self._links & self._far_ends.keys():
+            end = self._far_ends[link].transport.abort
+            asyncio.get_running_loop().call_later(KEEPALIVE_S, end)
         self._forgotten |= self._links
         self._links.clear()
 
@@ -78,6 +85,7 @@ class Proxy:
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
             writers.append(far_writer)
+            self._far_ends[link] = far_writer
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(self._pump(link, reader, far_writer))
                 pumps.create_task(self._pump(link, far_reader, writer))
@@ -86,6 +94,7 @@ class Proxy:
         finally:
             self._links.discard(link)
             self._forgotten.discard(link)
+            self._far_ends.pop(link, None)
             for each in writers:
                 each.transport.abort()
 

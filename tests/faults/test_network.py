@@ -82,7 +82,7 @@ async def _works(drill: Drill) -> None:
 
 async def _judge(drill: Drill, fault: str, recovery: float) -> None:
     """Everything is done in the end, and exports were accepted and done soon after the fault's end."""
-    drained = await drill.quiet(WAITING_S)
+    drained = await drill.quiet(drill.pick(60, WAITING_S))
     await drill.judge()
     assert recovery <= drill.limit(RECOVERY_S)
     assert not _hung(drill)

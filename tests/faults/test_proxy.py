@@ -13,13 +13,16 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def echo() -> AsyncIterator[Proxy]:
-    """A proxy before a server that says what it hears."""
+async def echo(ended: asyncio.Event | None = None) -> AsyncIterator[Proxy]:
+    """A proxy before a server that says what it hears, and sets `ended` where a connection does."""
 
     async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            writer.write(line)
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                writer.write(line)
         writer.close()
+        if ended:
+            ended.set()
 
     server = await asyncio.start_server(repeat, "127.0.0.1", 0)
     proxy = Proxy(server.sockets[0].getsockname()[1])
@@ -100,6 +103,18 @@ async def test_half_open() -> None:
         await proxy.heal()
         with suppress(ConnectionError):
             assert await old.say(b"four") == b""
+
+
+async def test_half_open_ends_at_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server learns by and by that nobody is there; the client still does not."""
+    monkeypatch.setattr("proxy.KEEPALIVE_S", 0.1)
+    ended = asyncio.Event()
+    async with echo(ended) as proxy, talking(proxy) as old:
+        await old.say(b"one")
+        proxy.half_open()
+        await asyncio.wait_for(ended.wait(), 5)
+        with pytest.raises(TimeoutError):
+            await old.say(b"two", 0.2)
 
 
 async def test_latency() -> None:

@@ -31,6 +31,11 @@ SERVER_SETTINGS = {
     "jit": "off",
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "30s",
+    # A session whose client vanished in the middle of a statement ends by nothing else, and its
+    # locks with it.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
 }
 OUTAGE_ERRORS = (
     asyncpg.PostgresConnectionError,

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from sqlalchemy import text
 
 from app import resources
 from app.settings import Settings
@@ -13,6 +14,18 @@ from tests.running import run_api
 
 pytestmark = pytest.mark.anyio
 ROLES = "/api/v1/roles"
+KEEPALIVES = "SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_keepalives%'"
+
+
+async def test_the_server_ends_sessions_of_clients_that_vanished(own_settings: Settings) -> None:
+    """PostgreSQL is asked to look every few seconds whether our end is still there."""
+    async with run_api(own_settings) as api, api.resources.database.read() as connection:
+        rows = (await connection.execute(text(KEEPALIVES))).all()
+        assert sorted(map(tuple, rows)) == [
+            ("tcp_keepalives_count", "2"),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+        ]
 
 
 async def test_silent_connections_are_given_up(

@@ -6,6 +6,9 @@ import type { Settings } from './settings.ts';
 import { traceStatements } from './sql-tracing.ts';
 
 const SILENCE_MS = 10_000;
+/** The server ends a session whose client vanished within 20 s, and its locks with it. */
+const KEEPALIVES =
+  '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2';
 
 /** Short statements go through `pool`, which gives up after 5 s; long ones need `connect`. */
 export class Database {
@@ -23,7 +26,7 @@ export class Database {
       ...server,
       // With an authority, the server must show a certificate of it for its host.
       ...(ca !== undefined && { ssl: { ca } }),
-      ...(role !== undefined && { options: `-c role=${role}` }),
+      options: role === undefined ? KEEPALIVES : `${KEEPALIVES} -c role=${role}`,
       application_name: 'groundplan-worker',
       connectionTimeoutMillis: 3000,
       keepAlive: true,
