@@ -38,7 +38,7 @@ async def test_promise_07_a_black_hole_heals(drill: Drill, server: str) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_promise_07_half_open_connections_are_found(drill: Drill, server: str) -> None:
-    """Connections whose other end is gone without a word are replaced within 20 s: two heartbeats, and the rest."""
+    """Connections whose other end is gone without a word are replaced within 20 s: two heartbeats and more."""
     if server != "postgres" and not drill.profile.is_long:
         pytest.skip("for the long profile")
     async with drill.loaded():
