@@ -8,8 +8,8 @@ import { declareTopology } from './topology.ts';
 export type MessageHandler = (delivery: Delivery) => Promise<void>;
 
 const CONSUMER_TAG = 'worker';
-/** Two that are missed end the connection: a new one is there 20 s after the old one fell silent. */
-const HEARTBEAT_S = 8;
+/** Two or three that are missed end the connection: a new one is there within 20 s. */
+const HEARTBEAT_S = 5;
 const QUICK_ATTEMPTS = 80;
 const QUICK_MS = 250;
 const MAX_MS = 5000;

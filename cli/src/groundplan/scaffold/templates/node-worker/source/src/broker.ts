@@ -38,7 +38,7 @@ export class Broker {
   async start(): Promise<void> {
     const { host, port, user, password } = this.#settings.rabbitmq;
     this.#connection = await connect(
-      { hostname: host, port, username: user, password, heartbeat: 8 },
+      { hostname: host, port, username: user, password, heartbeat: 5 },
       {
         timeout: 5000,
         clientProperties: { connection_name: CONSUMER_TAG },

@@ -36,7 +36,7 @@ class Broker:
         host, port = split_address(settings.rabbitmq_address)
         user = quote(settings.rabbitmq_default_user, safe="")
         password = quote(settings.rabbitmq_default_pass.get_secret_value(), safe="")
-        self._url = f"amqp://{user}:{password}@{host}:{port}/?heartbeat=8&name={SERVICE}"
+        self._url = f"amqp://{user}:{password}@{host}:{port}/?heartbeat=5&name={SERVICE}"
         self._name = settings.job_queue
         self._prefetch = settings.worker_concurrency
         self._handle = handle
