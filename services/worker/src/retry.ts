@@ -15,10 +15,7 @@ export function untilDatabaseAnswers<T>(
   signal: AbortSignal,
   logger: Logger,
 ): Promise<T> {
-  return untilItWorks(statement, signal, (error) => {
-    if (isDataError(error)) throw error;
-    logger.warn({ err: error }, 'database.away');
-  });
+  return untilItWorks(statement, signal, logger, 'database.away');
 }
 
 /** Waits until the storage takes files. @throws its error once `signal` is aborted. */
@@ -27,30 +24,22 @@ export function untilStorageWorks(
   signal: AbortSignal,
   logger: Logger,
 ): Promise<void> {
-  return untilItWorks(
-    () => storage.probe(),
-    signal,
-    (error) => {
-      logger.warn({ err: error }, 'storage.away');
-    },
-  );
+  return untilItWorks(() => storage.probe(), signal, logger, 'storage.away');
 }
 
-/**
- * Repeats `call` with capped backoff and jitter; it runs at least once.
- * @throws its error once `signal` is aborted, and what `onFirst`, told of the first one, throws.
- */
+/** Repeats `call` with capped backoff and jitter; it runs at least once. Logs `event` once. */
 async function untilItWorks<T>(
   call: () => Promise<T>,
   signal: AbortSignal,
-  onFirst: (error: unknown) => void,
+  logger: Logger,
+  event: string,
 ): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await call();
     } catch (error) {
-      if (signal.aborted) throw error;
-      if (attempt === 0) onFirst(error);
+      if (signal.aborted || isDataError(error)) throw error;
+      if (attempt === 0) logger.warn({ err: error }, event);
       await pause(Math.min(MAX_MS, FIRST_MS * 2 ** attempt), signal);
     }
   }
