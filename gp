@@ -93,5 +93,7 @@ if ! is_ready; then
   exec 9>&-
 fi
 
+# Where Python may not keep its bytecode, each command and each service takes up to twice as long to start.
+unset PYTHONDONTWRITEBYTECODE
 export GROUNDPLAN_ROOT="$root"
 exec "$venv/bin/python" -m groundplan "$@"
