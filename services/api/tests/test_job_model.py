@@ -43,6 +43,7 @@ class Expected:
     status: JobStatus = Q
     attempts: int = 0
     claims: int = 0
+    losses: int = 0
     token: UUID | None = None
     is_silent: bool = False
     cancel_requested: bool = False
@@ -51,6 +52,7 @@ class Expected:
     def end_attempt(self, *, permanent: bool = False) -> None:
         """What becomes of it without success."""
         self.token = None
+        self.losses += self.is_silent
         if self.cancel_requested:
             self.status = C
         elif permanent or self.attempts >= MAX_ATTEMPTS:
@@ -270,7 +272,7 @@ class Jobs(RuleBasedStateMachine):
         assert taken == allows(job.status, JobEvent.RETRY)
         if taken:
             self._happens(job_id, JobEvent.RETRY, Q)
-            self.jobs[job_id] = Expected(claims=job.claims)
+            self.jobs[job_id] = Expected(claims=job.claims, losses=job.losses)
 
     @rule(job_id=ids)
     def discard(self, job_id: UUID) -> None:
@@ -295,6 +297,7 @@ class Jobs(RuleBasedStateMachine):
             row = rows[job_id]
             assert row["status"] == job.status
             assert (row["attempts"], row["claims"]) == (job.attempts, job.claims)
+            assert row["worker_losses"] == job.losses
             assert row["attempts"] <= MAX_ATTEMPTS
             assert row["cancel_requested"] == job.cancel_requested
             assert (row["lease_expires_at"] is not None) == (job.status == R)

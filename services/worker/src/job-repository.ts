@@ -3,7 +3,7 @@ import type { JobResult } from './job.ts';
 
 /*
  * What the worker does to jobs: it calls functions of PostgreSQL, which hold the rules (migration
- * 0003 of the API; docs/services/worker-service.md has the table of states).
+ * 0003 and later of the API; docs/services/worker-service.md has the table of states).
  *
  * Every call but the claim is fenced: it holds only while `token` is the one of the last claim.
  * Else it changes nothing: another worker or the sweeper has taken the job.
@@ -19,6 +19,8 @@ export interface Claim {
   readonly attempt: number;
   /** Larger in each claim of the job, even where an attempt is not counted. */
   readonly claim: number;
+  /** It has lost two workers, and may end the third: nothing else is to run beside it. */
+  readonly alone: boolean;
 }
 
 export interface Progress {
@@ -38,7 +40,8 @@ export class JobRepository {
   /** The job whose turn it is, if one is due; the same one again for the same token. */
   async claim(token: string): Promise<Claim | undefined> {
     const { rows } = await this.#pool.query<Claim>(
-      `SELECT id, type, params, headers, attempts AS attempt, claims AS claim
+      `SELECT id, type, params, headers, attempts AS attempt, claims AS claim,
+         worker_losses >= 2 AS alone
        FROM claim_job($1, $2)`,
       [token, this.#leaseSeconds],
     );

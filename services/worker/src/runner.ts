@@ -9,6 +9,7 @@ import { findJobType, type JobType } from './job-types.ts';
 import { Lease } from './lease.ts';
 import type { Logger } from './logger.ts';
 import { untilDatabaseAnswers, untilStorageWorks } from './retry.ts';
+import { SharedLock } from './shared-lock.ts';
 import type { Storage } from './storage.ts';
 import { markFailed } from './tracing.ts';
 
@@ -43,14 +44,20 @@ export class JobRunner {
   readonly #options: RunnerOptions;
   /** An attempt failed by an outage: others would only use up theirs. */
   #outage = false;
+  /** Each handler holds it; one that may end this process holds it alone. */
+  readonly #process = new SharedLock();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
   }
 
-  /** The job whose turn it is, if one is due. Waits for a database or a storage that is away. */
+  /**
+   * The job whose turn it is, if one is due. Waits for a database or a storage that is away, and
+   * for a job that runs alone. @throws once no further job is to be claimed.
+   */
   async claim(logger: Logger): Promise<Held | undefined> {
     const { repository, storage, draining } = this.#options;
+    await this.#process.open(draining);
     if (this.#outage) {
       await untilStorageWorks(storage, draining, logger);
       this.#outage = false;
@@ -78,7 +85,9 @@ export class JobRunner {
   async #perform(attempt: Attempt): Promise<void> {
     const { lease } = attempt;
     try {
-      const result = await Promise.race([this.#handle(attempt), abandoned(lease.signal)]);
+      const result = await this.#process.hold(attempt.claim.alone, lease.signal, () =>
+        Promise.race([this.#handle(attempt), abandoned(lease.signal)]),
+      );
       await lease.stop();
       await this.#succeed(attempt, result);
     } catch (error) {

@@ -153,6 +153,45 @@ test('a job that kills each worker fails after exactly max_attempts, and others 
   expect(await system.deadLetter()).toBeUndefined();
 });
 
+test('a job that has lost two workers waits until it is alone, and ends no other job with the third', async () => {
+  const poison = await system.addJob({ params: { crash: true }, maxAttempts: 3 });
+  expect(await startScripted().exited).toBeNull();
+  expect(await startScripted({ WORKER_LEASE_SECONDS: '60' }).exited).toBeNull();
+  const third = startScripted({ WORKER_LEASE_SECONDS: '60', WORKER_CONCURRENCY: '4' });
+  const beside = await system.addJob({ params: { waits: 'polite' } });
+  await system.reaches(beside, 'running');
+  await system.expire(poison);
+  await eventually('it is claimed', async () => (await system.job(poison)).attempts === 3);
+  const later = await system.addJob();
+  await eventually('its message is taken', async () => (await system.waiting()) === 0);
+  expect(await system.effects(poison)).toEqual([1, 2]);
+
+  await system.update(beside, 'cancel_requested = true');
+  await system.reaches(beside, 'cancelled');
+  expect(await third.exited).toBeNull();
+  expect(await system.effects(poison)).toEqual([1, 2, 3]);
+  expect(await system.effects(later)).toEqual([]);
+  await system.expire(poison);
+  startScripted();
+  await system.reaches(poison, 'failed');
+  await system.reaches(later, 'succeeded');
+});
+
+test('jobs that are to run alone run one after the other, and others once these have ended', async () => {
+  const first = await system.addJob({ params: { waits: 'polite' }, workerLosses: 2 });
+  startScripted({ WORKER_CONCURRENCY: '4' });
+  await eventually('it has begun', async () => (await system.effects(first)).length === 1);
+  const losses = [2, 0, 2, 0];
+  const next = await Promise.all(losses.map((workerLosses) => system.addJob({ workerLosses })));
+  await eventually('messages are sent', () =>
+    next.every((id) => system.relayed.some(({ job_id }) => job_id === id)),
+  );
+  await eventually('and taken', async () => (await system.waiting()) <= 1);
+  for (const id of next) expect(await system.effects(id)).toEqual([]);
+  await system.update(first, 'cancel_requested = true');
+  for (const id of next) await system.reaches(id, 'succeeded');
+});
+
 test('a message that a worker died on is given back before the next job can end its worker', async () => {
   await system.clearQueue();
   const patient = { WORKER_LEASE_SECONDS: '60', WORKER_CONCURRENCY: '1' };

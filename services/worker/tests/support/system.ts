@@ -46,6 +46,7 @@ export interface NewJob {
   type?: string;
   params?: object;
   maxAttempts?: number;
+  workerLosses?: number;
   traceparent?: string;
 }
 
@@ -169,11 +170,11 @@ export class System {
 
   /** Adds a job, as the API does; returns its id. */
   async addJob(job: NewJob = {}): Promise<string> {
-    const { type = 'scripted', params = {}, maxAttempts = 5, traceparent } = job;
+    const { type = 'scripted', params = {}, maxAttempts = 5, workerLosses = 0, traceparent } = job;
     const { rows } = await this.pool.query<{ id: string }>(
-      `INSERT INTO jobs (type, params, max_attempts, requested_by, headers)
-       VALUES ($1, $2, $3, $4, $5) RETURNING id`,
-      [type, params, maxAttempts, this.#user, { traceparent }],
+      `INSERT INTO jobs (type, params, max_attempts, worker_losses, requested_by, headers)
+       VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+      [type, params, maxAttempts, workerLosses, this.#user, { traceparent }],
     );
     return rows[0]?.id ?? '';
   }
@@ -208,6 +209,11 @@ export class System {
 
   async update(id: string, assignment: string): Promise<void> {
     await this.pool.query(`UPDATE jobs SET ${assignment} WHERE id = $1`, [id]);
+  }
+
+  /** Ends the lease of a job, as if its worker had said nothing for long. */
+  async expire(id: string): Promise<void> {
+    await this.update(id, "lease_expires_at = now() - interval '1 s'");
   }
 
   /** Attempts whose handler ran; a 0 for each that was aborted. */

@@ -11,6 +11,12 @@ from app.settings import SERVICE, Settings, split_address
 
 CONNECT_TIMEOUT_S = 3
 QUERY_TIMEOUT_S = 5
+# The server ends a session whose client vanished within 20 s, and its locks with it.
+KEEPALIVES = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
+}
 
 
 class Database:
@@ -28,7 +34,11 @@ class Database:
             "timeout": CONNECT_TIMEOUT_S,
             # With an authority, PostgreSQL must show a certificate of it for its host.
             "ssl": create_default_context(cafile=authority) if authority else False,
-            "server_settings": {"application_name": SERVICE, **({"role": role} if role else {})},
+            "server_settings": {
+                **KEEPALIVES,
+                "application_name": SERVICE,
+                **({"role": role} if role else {}),
+            },
         }
         # Each job may use one connection for its progress and one for its lease.
         self._pool = asyncpg.create_pool(

@@ -30,6 +30,7 @@ CREATE TABLE jobs (
   priority smallint NOT NULL DEFAULT 1,
   headers jsonb NOT NULL DEFAULT '{}',
   claims int NOT NULL DEFAULT 0,
+  worker_losses int NOT NULL DEFAULT 0,
   result_days int NOT NULL DEFAULT 7,
   expires_at timestamptz,
   file_deleted_at timestamptz,
@@ -175,6 +176,7 @@ RETURNS text LANGUAGE sql AS $$
         error = reason,
         finished_at = CASE WHEN cancel_requested OR permanent OR attempts >= max_attempts
             THEN now() END,
+        worker_losses = worker_losses + CASE WHEN lease_expires_at < now() THEN 1 ELSE 0 END,
         lease_token = NULL, lease_expires_at = NULL,
         enqueued_at = now() + delay, woken_at = now() + delay
     WHERE id = job_id RETURNING status
