@@ -83,13 +83,18 @@ def _with_clock(file: Path) -> dict[str, str]:
 async def test_promise_06_poison_stays_apart(drill: Drill) -> None:
     """Jobs that always throw or crash their worker end after exactly N attempts; others don't suffer."""
     jobs, poison, attempts = drill.pick(60, 1000), drill.pick(2, 10), drill.pick(3, 5)
+    began_at = time.monotonic()
     await drill.load(pause=0.02).run(jobs)
+    pause = (time.monotonic() - began_at) / poison
     await drill.quiet()
     before = await drill.p95_of_exports()
     began = await drill.stack.sql("SELECT now()")
     load = asyncio.create_task(drill.load(pause=0.02).run(jobs))
-    bad = await drill.add_jobs(poison, "throw", attempts=attempts)
-    bad |= await drill.add_jobs(poison, "crash", attempts=attempts)
+    bad: set[str] = set()
+    for _ in range(poison):
+        for does in ("throw", "crash"):
+            bad |= await drill.add_jobs(1, does, attempts=attempts)
+        await asyncio.sleep(pause)
     await load
     await drill.quiet(drill.pick(60, 150))  # the pauses between five attempts are up to 81 s
     after = await drill.p95_of_exports(began)

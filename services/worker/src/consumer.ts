@@ -21,7 +21,7 @@ import { markFailed } from './tracing.ts';
  * | database away                         | wait      | claimed or recorded once it is back       |
  * | database away, and worker stops       | keep, ack | before the claim; after: lease runs out   |
  * | storage away, as an attempt found     | wait      | claimed once it takes files again         |
- * | a job runs alone in this worker       | wait      | claimed once that has ended               |
+ * | the process of an isolated job ends   | ack       | queued again, or failed                   |
  * | connection to the broker lost         | (void)    | goes on; the message wakes somebody else  |
  *
  * ack: done. reject: to the dead letters. keep: the broker delivers it again to another worker.

@@ -19,8 +19,8 @@ export interface Claim {
   readonly attempt: number;
   /** Larger in each claim of the job, even where an attempt is not counted. */
   readonly claim: number;
-  /** It has lost two workers, and may end the third: nothing else is to run beside it. */
-  readonly alone: boolean;
+  /** It has lost a worker, and may end the next: it is to run in a process of its own. */
+  readonly isolated: boolean;
 }
 
 export interface Progress {
@@ -41,7 +41,7 @@ export class JobRepository {
   async claim(token: string): Promise<Claim | undefined> {
     const { rows } = await this.#pool.query<Claim>(
       `SELECT id, type, params, headers, attempts AS attempt, claims AS claim,
-         worker_losses >= 2 AS alone
+         worker_losses > 0 AS isolated
        FROM claim_job($1, $2)`,
       [token, this.#leaseSeconds],
     );

@@ -1,5 +1,6 @@
-import { createLogger, type Logger } from './logger.ts';
-import { readSettings, SettingsError, type Settings } from './settings.ts';
+import { createLogger } from './logger.ts';
+import { readSettings, SettingsError } from './settings.ts';
+import { startTelemetry } from './tracing.ts';
 import { startWorker } from './worker.ts';
 
 async function run(): Promise<void> {
@@ -23,13 +24,6 @@ async function run(): Promise<void> {
     });
   }
   logger.info({ port: worker.port }, 'worker.started');
-}
-
-/** Loads the SDK only where telemetry is on. */
-async function startTelemetry(settings: Settings, logger: Logger): Promise<() => Promise<void>> {
-  if (!settings.telemetry) return () => Promise.resolve();
-  const telemetry = await import('./telemetry.ts');
-  return telemetry.startTelemetry(settings.telemetry, logger);
 }
 
 try {

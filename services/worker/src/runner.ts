@@ -5,16 +5,17 @@ import type { Database } from './database.ts';
 import { Cancelled, describe, JobError, LeaseLost, Stopping, TimedOut } from './errors.ts';
 import type { JobResult } from './job.ts';
 import type { Claim, JobRepository } from './job-repository.ts';
+import { runIsolated } from './isolation.ts';
 import { findJobType, type JobType } from './job-types.ts';
 import { Lease } from './lease.ts';
 import type { Logger } from './logger.ts';
 import { untilDatabaseAnswers, untilStorageWorks } from './retry.ts';
-import { SharedLock } from './shared-lock.ts';
+import type { Settings } from './settings.ts';
 import type { Storage } from './storage.ts';
 import { markFailed } from './tracing.ts';
 
 /** How long a handler may take to end once its signal is aborted; then it is left alone. */
-const ABORT_MS = 2000;
+export const ABORT_MS = 2000;
 const NO_JOB_ERROR = { permanent: false, outage: false };
 
 export interface RunnerOptions {
@@ -22,7 +23,7 @@ export interface RunnerOptions {
   readonly repository: JobRepository;
   readonly database: Database;
   readonly storage: Storage;
-  readonly leaseSeconds: number;
+  readonly settings: Settings;
   /** Aborted when no further job is to be claimed. */
   readonly draining: AbortSignal;
   /** Aborted when running jobs are to be put back. */
@@ -44,20 +45,14 @@ export class JobRunner {
   readonly #options: RunnerOptions;
   /** An attempt failed by an outage: others would only use up theirs. */
   #outage = false;
-  /** Each handler holds it; one that may end this process holds it alone. */
-  readonly #process = new SharedLock();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
   }
 
-  /**
-   * The job whose turn it is, if one is due. Waits for a database or a storage that is away, and
-   * for a job that runs alone. @throws once no further job is to be claimed.
-   */
+  /** The job whose turn it is, if one is due. Waits for a database or a storage that is away. */
   async claim(logger: Logger): Promise<Held | undefined> {
     const { repository, storage, draining } = this.#options;
-    await this.#process.open(draining);
     if (this.#outage) {
       await untilStorageWorks(storage, draining, logger);
       this.#outage = false;
@@ -69,9 +64,9 @@ export class JobRunner {
 
   /** Resolves once the outcome is recorded, or another worker has the job. */
   async run(claim: Held, logger: Logger): Promise<void> {
-    const { repository, leaseSeconds, stopping } = this.#options;
+    const { repository, settings, stopping } = this.#options;
     logger.info('job.claimed');
-    const lease = new Lease(repository, claim.id, claim.token, leaseSeconds, logger);
+    const lease = new Lease(repository, claim.id, claim.token, settings.leaseSeconds, logger);
     const stopListener = addAbortListener(stopping, () => {
       lease.end(new Stopping());
     });
@@ -85,9 +80,7 @@ export class JobRunner {
   async #perform(attempt: Attempt): Promise<void> {
     const { lease } = attempt;
     try {
-      const result = await this.#process.hold(attempt.claim.alone, lease.signal, () =>
-        Promise.race([this.#handle(attempt), abandoned(lease.signal)]),
-      );
+      const result = await Promise.race([this.#handle(attempt), abandoned(lease.signal)]);
       await lease.stop();
       await this.#succeed(attempt, result);
     } catch (error) {
@@ -98,23 +91,25 @@ export class JobRunner {
 
   async #handle({ claim, lease, logger }: Attempt): Promise<JobResult | null> {
     lease.signal.throwIfAborted();
-    const { types, database, storage } = this.#options;
+    const { types, database, storage, settings } = this.#options;
     const { handle, validate, timeLimitSeconds } = findJobType(types, claim.type);
     const limit = setTimeout(() => {
       lease.end(new TimedOut(`The attempt took longer than ${inWords(timeLimitSeconds)}.`));
     }, timeLimitSeconds * 1000);
     try {
-      return await handle({
+      const task = {
         jobId: claim.id,
         attempt: claim.attempt,
         claim: claim.claim,
         params: validate(claim.params),
-        signal: lease.signal,
-        progress: (done, total) => (lease.progress = { done, total }),
-        database,
-        storage,
-        logger,
-      });
+      };
+      const { signal } = lease;
+      const progress = (done: number, total: number) => (lease.progress = { done, total });
+      if (claim.isolated) {
+        const bindings = logger.bindings();
+        return await runIsolated({ settings, type: claim.type, task, bindings }, signal, progress);
+      }
+      return await handle({ ...task, signal, progress, database, storage, logger });
     } finally {
       clearTimeout(limit);
     }

@@ -8,6 +8,8 @@ import {
   type Attributes,
 } from '@opentelemetry/api';
 import { describe } from './errors.ts';
+import type { Logger } from './logger.ts';
+import type { Settings } from './settings.ts';
 
 /*
  * Spans of the calls that a message leads to. The API of OpenTelemetry does nothing until
@@ -15,6 +17,19 @@ import { describe } from './errors.ts';
  * readiness checks don't flood; heartbeats run `untraced` for the same reason.
  */
 const tracer = trace.getTracer('worker');
+
+/**
+ * Sends spans from now on, where the settings say so: the SDK is loaded only then.
+ * @returns what sends the rest
+ */
+export async function startTelemetry(
+  settings: Settings,
+  logger: Logger,
+): Promise<() => Promise<void>> {
+  if (!settings.telemetry) return () => Promise.resolve();
+  const telemetry = await import('./telemetry.ts');
+  return telemetry.startTelemetry(settings.telemetry, logger);
+}
 
 /** The words for people, or nothing where what was thrown is an expected answer. */
 export type Describe = (error: unknown) => string | undefined;
@@ -78,6 +93,18 @@ export function startCall(
 export function markFailed(text: string, error: unknown, span = trace.getActiveSpan()): void {
   span?.setAttribute('error.type', typeOf(error));
   span?.setStatus({ code: SpanStatusCode.ERROR, message: text });
+}
+
+/** The trace context of this call, for another process. */
+export function traceHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {};
+  propagation.inject(context.active(), headers);
+  return headers;
+}
+
+/** Does `work` in the trace context that another process gave. */
+export function continueTrace<T>(headers: Record<string, string>, work: () => T): T {
+  return context.with(propagation.extract(ROOT_CONTEXT, headers), work);
 }
 
 /** Calls within `work` make no spans. */

@@ -39,7 +39,7 @@ export async function startWorker(settings: Settings, logger: Logger): Promise<W
     repository: new JobRepository(database.pool, leaseSeconds),
     database,
     storage,
-    leaseSeconds,
+    settings,
     draining: draining.signal,
     stopping: stopping.signal,
   });

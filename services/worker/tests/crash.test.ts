@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from './support/poll.ts';
-import { WorkerProcess } from './support/process.ts';
+import { isAlive, WorkerProcess } from './support/process.ts';
 import { Proxy } from './support/proxy.ts';
-import { System } from './support/system.ts';
+import { System, type NewJob } from './support/system.ts';
 
 const ROWS = 60_000;
 
@@ -138,58 +138,87 @@ test('SIGTERM lets a job end that needs less than the grace period', async () =>
   await expectOneFile(id, 1);
 });
 
-test('a job that kills each worker fails after exactly max_attempts, and others are done', async () => {
-  const poison = await system.addJob({ params: { crash: true }, maxAttempts: 2 });
+test('a job that killed its worker ends no other, fails after exactly max_attempts, and others are done', async () => {
+  const poison = await system.addJob({ params: { crash: true }, maxAttempts: 3 });
   const others = await Promise.all([1, 2, 3].map(() => system.addJob()));
-  for (let i = 0; i < 2; i++) {
-    expect(await startScripted().exited).toBeNull();
-  }
-  startScripted();
+  expect(await startScripted().exited).toBeNull();
+  const second = startScripted();
   for (const id of others) await system.reaches(id, 'succeeded');
   const { error, attempts } = await system.reaches(poison, 'failed');
-  expect(error).toBe('The worker stopped 2 times while it worked on this.');
-  expect(attempts).toBe(2);
-  expect(await system.effects(poison)).toEqual([1, 2]);
-  expect(await system.deadLetter()).toBeUndefined();
-});
-
-test('a job that has lost two workers waits until it is alone, and ends no other job with the third', async () => {
-  const poison = await system.addJob({ params: { crash: true }, maxAttempts: 3 });
-  expect(await startScripted().exited).toBeNull();
-  expect(await startScripted({ WORKER_LEASE_SECONDS: '60' }).exited).toBeNull();
-  const third = startScripted({ WORKER_LEASE_SECONDS: '60', WORKER_CONCURRENCY: '4' });
-  const beside = await system.addJob({ params: { waits: 'polite' } });
-  await system.reaches(beside, 'running');
-  await system.expire(poison);
-  await eventually('it is claimed', async () => (await system.job(poison)).attempts === 3);
-  const later = await system.addJob();
-  await eventually('its message is taken', async () => (await system.waiting()) === 0);
-  expect(await system.effects(poison)).toEqual([1, 2]);
-
-  await system.update(beside, 'cancel_requested = true');
-  await system.reaches(beside, 'cancelled');
-  expect(await third.exited).toBeNull();
+  expect(error).toBe('The process of this job ended (SIGKILL).');
+  expect(attempts).toBe(3);
   expect(await system.effects(poison)).toEqual([1, 2, 3]);
-  expect(await system.effects(later)).toEqual([]);
-  await system.expire(poison);
-  startScripted();
-  await system.reaches(poison, 'failed');
-  await system.reaches(later, 'succeeded');
+  expect(await system.deadLetter()).toBeUndefined();
+  expect((await second.health('/readyz'))?.status).toBe(200);
 });
 
-test('jobs that are to run alone run one after the other, and others once these have ended', async () => {
-  const first = await system.addJob({ params: { waits: 'polite' }, workerLosses: 2 });
-  startScripted({ WORKER_CONCURRENCY: '4' });
-  await eventually('it has begun', async () => (await system.effects(first)).length === 1);
-  const losses = [2, 0, 2, 0];
-  const next = await Promise.all(losses.map((workerLosses) => system.addJob({ workerLosses })));
-  await eventually('messages are sent', () =>
-    next.every((id) => system.relayed.some(({ job_id }) => job_id === id)),
-  );
-  await eventually('and taken', async () => (await system.waiting()) <= 1);
-  for (const id of next) expect(await system.effects(id)).toEqual([]);
-  await system.update(first, 'cancel_requested = true');
-  for (const id of next) await system.reaches(id, 'succeeded');
+describe('an attempt in a process of its own', () => {
+  async function addLost(job: NewJob): Promise<string> {
+    return system.addJob({ ...job, workerLosses: 1 });
+  }
+
+  test('makes the file, tells its progress and leaves no process', async () => {
+    const worker = start();
+    const id = await addLost({
+      type: 'export',
+      params: { type: 'users', format: 'csv', compression: 'none' },
+    });
+    await eventually('its process runs', () => worker.children.length === 1);
+    await expectOneFile(id, 1);
+    expect(await system.job(id)).toMatchObject({
+      progress_done: ROWS + 1,
+      progress_total: ROWS + 1,
+    });
+    await eventually('it is gone', () => worker.children.length === 0);
+  });
+
+  test('fails in the words of the job, and says in the log what happened', async () => {
+    const worker = startScripted();
+    const permanent = await addLost({ params: { failures: 9, permanent: true } });
+    expect(await system.reaches(permanent, 'failed')).toMatchObject({
+      attempts: 1,
+      error: 'The moon is full.',
+    });
+    const secret = await addLost({ params: { failures: 9 }, maxAttempts: 1 });
+    expect((await system.reaches(secret, 'failed')).error).toBe(
+      'An unexpected error occurred (Error). The log of the worker tells more.',
+    );
+    const told = await eventually('the log says why', () =>
+      worker.lines.find(({ event, job_id }) => event === 'job.attempt_failed' && job_id === secret),
+    );
+    expect(JSON.stringify(told.err)).toContain('password=hunter2');
+  });
+
+  test.each(['polite', 'deaf'] as const)('ends when it is cancelled: %s', async (waits) => {
+    const worker = startScripted();
+    const id = await addLost({ params: { waits } });
+    await eventually('it has begun', async () => (await system.effects(id)).includes(1));
+    await system.update(id, 'cancel_requested = true');
+    await system.reaches(id, 'cancelled');
+    await eventually('its process is gone', () => worker.children.length === 0);
+    expect(await system.effects(id)).toEqual(waits === 'polite' ? [0, 1] : [1]);
+  });
+
+  test('is put back when its worker stops', async () => {
+    const worker = startScripted({ WORKER_GRACE_SECONDS: '0' });
+    const id = await addLost({ params: { waits: 'polite' } });
+    await eventually('it has begun', async () => (await system.effects(id)).includes(1));
+    worker.kill('SIGTERM');
+    expect(await worker.exited).toBe(0);
+    expect(await system.job(id)).toMatchObject({ status: 'queued', attempts: 0, leased: false });
+    await system.update(id, "status = 'cancelled'");
+  });
+
+  test('ends with its worker', async () => {
+    const worker = startScripted({ WORKER_LEASE_SECONDS: '60' });
+    const id = await addLost({ params: { waits: 'deaf' } });
+    await eventually('it has begun', async () => (await system.effects(id)).includes(1));
+    const [child = 0] = worker.children;
+    expect(isAlive(child)).toBe(true);
+    worker.kill('SIGKILL');
+    await eventually('it is gone', () => !isAlive(child));
+    await system.update(id, "status = 'cancelled'");
+  });
 });
 
 test('a message that a worker died on is given back before the next job can end its worker', async () => {

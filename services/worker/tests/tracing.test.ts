@@ -32,11 +32,12 @@ function newContext() {
   return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-01` };
 }
 
-function addExport(traceparent?: string, maxAttempts = 2): Promise<string> {
+function addExport(traceparent?: string, maxAttempts = 2, workerLosses = 0): Promise<string> {
   return system.addJob({
     type: 'export',
     params: { type: 'users', format: 'csv', compression: 'none' },
     maxAttempts,
+    workerLosses,
     ...(traceparent && { traceparent }),
   });
 }
@@ -91,6 +92,16 @@ describe('an export', () => {
       expect(span.status.code).not.toBe(ERROR);
     }
     expect(new Set(receiver.services)).toEqual(new Set(['worker']));
+  });
+  test('is one trace also where it runs in a process of its own', async () => {
+    const { traceId, traceparent } = newContext();
+    const receiver = await startWithSink();
+    await system.reaches(await addExport(traceparent, 2, 1), 'succeeded');
+    await receiver.trace(traceId, 'S3/CompleteMultipartUpload');
+    const spans = await receiver.trace(traceId, `process ${system.name}`);
+    const process = find(spans, `process ${system.name}`);
+    expect(find(spans, 'COPY users').parentSpanId).toBe(process.spanId);
+    expect(find(spans, `ack ${system.name}`).parentSpanId).toBe(process.spanId);
   });
   test('tells the server and the operation of each call', async () => {
     const { traceId, traceparent } = newContext();

@@ -45,7 +45,7 @@ class Job(Base):
     claims: Mapped[int] = mapped_column(server_default=text("0"))
     """How often it was claimed; never set back, so that it orders the files of attempts."""
     worker_losses: Mapped[int] = mapped_column(server_default=text("0"))
-    """How often its worker fell silent; after two of these it runs alone in its worker."""
+    """How often its worker fell silent; from the first on it runs in a process of its own."""
     max_attempts: Mapped[int] = mapped_column(server_default=text("5"))
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
     lease_token: Mapped[UUID | None]

@@ -1,4 +1,4 @@
-"""How many workers each job has lost, so that one which ends its worker comes to run alone."""
+"""How many workers each job has lost, so that one which may end the next runs apart from others."""
 
 from alembic import op
 

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { eventually } from './poll.ts';
@@ -28,6 +29,12 @@ export class WorkerProcess {
     return this.#child.pid ?? 0;
   }
 
+  /** Processes that it started and that still run. */
+  get children(): number[] {
+    const list = `/proc/${this.pid}/task/${this.pid}/children`;
+    return readFileSync(list, 'utf8').split(' ').filter(Boolean).map(Number).filter(isAlive);
+  }
+
   /** The first log line of an event, once it was written. */
   logged(event: string): Record<string, unknown> | undefined {
     return this.lines.find((line) => line.event === event);
@@ -52,4 +59,10 @@ export class WorkerProcess {
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
+}
+
+/** Whether a process runs; a zombie does not. */
+export function isAlive(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return existsSync(file) && !/\) [ZX] /.test(readFileSync(file, 'utf8'));
 }

@@ -211,11 +211,6 @@ export class System {
     await this.pool.query(`UPDATE jobs SET ${assignment} WHERE id = $1`, [id]);
   }
 
-  /** Ends the lease of a job, as if its worker had said nothing for long. */
-  async expire(id: string): Promise<void> {
-    await this.update(id, "lease_expires_at = now() - interval '1 s'");
-  }
-
   /** Attempts whose handler ran; a 0 for each that was aborted. */
   async effects(id: string): Promise<number[]> {
     const { rows } = await this.pool.query<{ attempt: number }>(

@@ -12,7 +12,6 @@ A message wakes a worker; which job is then done, PostgreSQL says. Every outcome
 | worker stops while it runs one        | ack       | queued again, attempt given back          |
 | database away                         | wait      | claimed or recorded once it is back       |
 | database away, and worker stops       | keep, ack | before the claim; after: lease runs out   |
-| a job runs alone in this worker       | wait      | claimed once that has ended               |
 | connection to the broker lost         | (void)    | goes on; the message wakes somebody else  |
 
 The broker gives up a message that ends its worker twenty times. No job may bring that about: once a

@@ -12,10 +12,7 @@ from uuid import UUID
 from app.database import Database
 from app.job import JobResult, Progress
 
-CLAIM = """
-    SELECT id, type, params, headers, attempts, claims, worker_losses >= 2 AS alone
-    FROM claim_job($1, $2)
-"""
+CLAIM = "SELECT id, type, params, headers, attempts, claims FROM claim_job($1, $2)"
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,6 @@ class Claim:
     attempt: int
     number: int
     """Larger in each claim of the job, even where an attempt is not counted."""
-    alone: bool
-    """It has lost two workers, and may end the third: nothing else is to run beside it."""
     token: UUID
 
 
@@ -54,7 +49,6 @@ class JobRepository:
             headers=json.loads(row["headers"]),
             attempt=row["attempts"],
             number=row["claims"],
-            alone=row["alone"],
             token=token,
         )
 

@@ -16,7 +16,6 @@ from app.job import JobContext, JobResult, JobType, Progress
 from app.lease import Lease
 from app.repository import Claim, JobRepository
 from app.retry import until_database_answers, until_storage_works
-from app.shared_lock import SharedLock
 from app.storage import Storage
 
 # How long a handler may take to end once it is cancelled; then it is left alone.
@@ -41,15 +40,9 @@ class JobRunner:
     """Set when running jobs are to be put back."""
     _outage: bool = False
     """An attempt failed by an outage: others would only use up theirs."""
-    _process: SharedLock = field(default_factory=SharedLock)
-    """Each handler holds it; one that may end this process holds it alone."""
 
     async def claim(self) -> Claim | None:
-        """The job whose turn it is, if one is due.
-
-        Waits for a database or storage that is away, and for a job that runs alone.
-        """
-        await self._process.open()
+        """The job whose turn it is, if one is due. Waits for a database or storage that is away."""
         if self._outage:
             await until_storage_works(self.storage, self.draining)
             self._outage = False
@@ -64,15 +57,8 @@ class JobRunner:
 
     async def _perform(self, claim: Claim) -> None:
         lease = Lease(self.repository, claim, self.lease_seconds)
-        entry = asyncio.create_task(self._process.acquire(alone=claim.alone))
-        if reason := await self._watch(entry, lease):
-            await self._abort(claim, reason)
-            return
         handler = asyncio.create_task(self._handle(claim, lease))
-        try:
-            reason = await self._watch(handler, lease)
-        finally:
-            await self._process.release(alone=claim.alone)
+        reason = await self._watch(handler, lease)
         if reason:
             await self._abort(claim, reason)
         elif error := handler.exception():
@@ -81,9 +67,9 @@ class JobRunner:
             await self._succeed(claim, handler.result(), lease.progress)
 
     async def _watch(
-        self, handler: "asyncio.Task[JobResult | None] | asyncio.Task[None]", lease: Lease
+        self, handler: "asyncio.Task[JobResult | None]", lease: Lease
     ) -> Literal["cancel", "lost", "stopped"] | None:
-        """Wait for the handler, or its entry; returns why it was made to end before, if it was."""
+        """Wait for the handler; returns why it was made to end before, if it was."""
         hold = asyncio.create_task(lease.hold())
         stop = asyncio.create_task(self.stopping.wait())
         try:

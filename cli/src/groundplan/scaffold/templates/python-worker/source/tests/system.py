@@ -33,8 +33,8 @@ TAKE = """
 # No test waits for a delay.
 HURRY = "UPDATE jobs SET enqueued_at = now() WHERE enqueued_at > now()"
 ADD = """
-    INSERT INTO jobs (type, params, max_attempts, worker_losses, headers, requested_by)
-    VALUES ($1, $2, $3, $4, $5, coalesce((SELECT id FROM users LIMIT 1), gen_random_uuid()))
+    INSERT INTO jobs (type, params, max_attempts, headers, requested_by)
+    VALUES ($1, $2, $3, $4, coalesce((SELECT id FROM users LIMIT 1), gen_random_uuid()))
     RETURNING id
 """
 READ = """
@@ -98,12 +98,12 @@ class System:
         kind: str = "scripted",
         max_attempts: int = 5,
         headers: dict[str, str] | None = None,
-        worker_losses: int = 0,
         **params: Any,
     ) -> UUID:
         """Add a job."""
-        values = kind, json.dumps(params), max_attempts, worker_losses, json.dumps(headers or {})
-        job_id: UUID = await self.pool.fetchval(ADD, *values)
+        job_id: UUID = await self.pool.fetchval(
+            ADD, kind, json.dumps(params), max_attempts, json.dumps(headers or {})
+        )
         return job_id
 
     async def add_export(

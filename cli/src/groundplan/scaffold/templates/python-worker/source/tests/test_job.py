@@ -116,18 +116,6 @@ async def test_cancel(system: System, waits: str) -> None:
     await system.has_no_dead_letter()
 
 
-async def test_alone(system: System) -> None:
-    """Jobs that have lost two workers run one after the other, and others once they have ended."""
-    first = await system.add_job(worker_losses=2, waits="polite")
-    await system.reaches(first, "running")
-    job_ids = [await system.add_job(worker_losses=losses) for losses in (2, 0, 2, 0, 2, 2)]
-    await system.update(first, "cancel_requested = true")
-    await system.reaches(first, "cancelled")
-    for job_id in job_ids:
-        await system.reaches(job_id, "succeeded")
-        assert await system.effects(job_id) == [1]
-
-
 async def test_cancel_before_claim(system: System) -> None:
     """A job that was cancelled while no worker ran it ends as cancelled once it is claimed."""
     job_id = await system.add_job(waits="polite")
