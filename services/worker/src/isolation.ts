@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { JobError } from './errors.ts';
 import type { Assignment, Failure, Report } from './isolated-job.ts';
 import type { JobContext, JobResult } from './job.ts';
-import { ABORT_MS } from './runner.ts';
+import { ABORT_MS } from './lease.ts';
 import { traceHeaders } from './tracing.ts';
 
 const PROGRAM = join(import.meta.dirname, 'isolated-job.ts');

@@ -8,6 +8,9 @@ const TICK_MS = 250;
 /** So soon a job hears that it was cancelled. */
 const HEARTBEAT_MS = 1000;
 
+/** How long a handler may take to end once its signal is aborted; then it is left alone. */
+export const ABORT_MS = 2000;
+
 /**
  * Holds the lease of a running job: extends it while the job runs and writes its progress, both in
  * one statement. Its signal tells the job to end.

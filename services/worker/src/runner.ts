@@ -7,15 +7,13 @@ import type { JobResult } from './job.ts';
 import type { Claim, JobRepository } from './job-repository.ts';
 import { runIsolated } from './isolation.ts';
 import { findJobType, type JobType } from './job-types.ts';
-import { Lease } from './lease.ts';
+import { ABORT_MS, Lease } from './lease.ts';
 import type { Logger } from './logger.ts';
 import { untilDatabaseAnswers, untilStorageWorks } from './retry.ts';
 import type { Settings } from './settings.ts';
 import type { Storage } from './storage.ts';
 import { markFailed } from './tracing.ts';
 
-/** How long a handler may take to end once its signal is aborted; then it is left alone. */
-export const ABORT_MS = 2000;
 const NO_JOB_ERROR = { permanent: false, outage: false };
 
 export interface RunnerOptions {
