@@ -17,8 +17,12 @@ async def check(settings: Settings, role: str | None, examples: int, sequences: 
     """Call an API of one's own; raises what schemathesis found, with a command that shows it."""
     async with run_api(settings) as api:
         caller = Caller(api, role)
-        await caller.call_each(examples)
-        await caller.call_in_sequence(sequences)
+        try:
+            await caller.call_each(examples)
+            await caller.call_in_sequence(sequences)
+        except BaseExceptionGroup as found:
+            # As it is, it would end the event loop of all tests.
+            raise AssertionError("\n".join(map(str, (found, *found.exceptions)))) from None
     return caller
 
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.core.fields import Line
+from app.core.fields import ONE_LINE, Line
 from app.role.domain import Permission
 
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
-Description = Annotated[Line, StringConstraints(max_length=200)]
+Description = Annotated[Line, StringConstraints(max_length=200), ONE_LINE]
 
 
 class RoleRef(BaseModel):
