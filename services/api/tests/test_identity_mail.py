@@ -101,9 +101,9 @@ async def test_a_link_works_once(mailing: Api, members: People, mailbox: Mailbox
     await ask(mailing, person.email)
     token = await mailbox.token_for(person.email)
     answers = await asyncio.gather(
-        *(confirm(mailing, token, f"{NEW}-{number}") for number in range(5))
+        *(confirm(mailing, token, f"{NEW}-{number}") for number in range(3))
     )
-    assert sorted(answer.status_code for answer in answers) == [204] + [422] * 4
+    assert sorted(answer.status_code for answer in answers) == [204] + [422] * 2
     late = await confirm(mailing, token)
     assert (late.status_code, late.json()["code"]) == (422, "link_invalid")
     winner = next(n for n, answer in enumerate(answers) if answer.status_code == 204)
