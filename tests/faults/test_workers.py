@@ -84,7 +84,7 @@ async def test_promise_06_poison_stays_apart(drill: Drill) -> None:
     """Jobs that always throw or crash their worker end after exactly N attempts; others don't suffer."""
     jobs, poison, attempts = drill.pick(60, 1000), drill.pick(2, 10), drill.pick(3, 5)
     # Half of what three workers can do: while one is gone, the others must be able to do all of it.
-    think = drill.pick(0.02, 0.15)
+    think = 0.15 if drill.profile.is_long else 0.02
     began_at = time.monotonic()
     await drill.load(think).run(jobs)
     pause = (time.monotonic() - began_at) / poison
