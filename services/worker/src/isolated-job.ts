@@ -1,4 +1,3 @@
-import { setInterval } from 'node:timers';
 import { Database } from './database.ts';
 import { describe, JobError } from './errors.ts';
 import type { JobContext, JobResult } from './job.ts';

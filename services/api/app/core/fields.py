@@ -12,7 +12,7 @@ LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 
 def _refuse_control_characters(value: object) -> object:
     """Refuse those at an end, too: they would be stripped before the pattern is looked at."""
-    if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]", value):
+    if isinstance(value, str) and not re.fullmatch(LINE_PATTERN, value):
         raise PydanticCustomError(
             "string_pattern_mismatch",
             "String should match pattern '{pattern}'",
