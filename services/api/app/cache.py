@@ -24,7 +24,9 @@ TIMEOUT_S = 1.0
 # After a failure Redis is left alone this long, so that an outage costs no request its timeout.
 REST_S = 1.0
 REPAIR_S = 0.5
-MAX_CONNECTIONS = 50
+# Few, so that a burst of requests after a start doesn't open as many connections at once. Whoever
+# waits for one waits for this process, which says nothing of Redis: no timeout runs meanwhile.
+MAX_CONNECTIONS = 16
 
 log = structlog.get_logger()
 
@@ -51,26 +53,28 @@ class Cache:
             retry=Retry(NoBackoff(), 1),  # one more try: an idle connection may have been closed
         )
         self.redis: Redis = TracedRedis(self.pool, host, port)
+        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
         self._rest_until = 0.0
         self._repairs: dict[str, Operation[Any]] = {}
 
     async def run(self, operation: Operation[T]) -> T:
         """Do `operation` with the client; raises CacheUnavailableError when Redis is away."""
-        if time.monotonic() < self._rest_until:
-            WITHOUT_REDIS.inc()
-            raise CacheUnavailableError
         if self._repairs:
             await self._repair()
         return await self._attempt(operation)
 
     async def _attempt(self, operation: Operation[T]) -> T:
-        try:
-            return await operation(self.redis)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._rest_until = time.monotonic() + REST_S
-            WITHOUT_REDIS.inc()
-            log.warning("cache.unavailable", error=str(error) or type(error).__name__)
-            raise CacheUnavailableError from error
+        async with self._turns:
+            if time.monotonic() < self._rest_until:
+                WITHOUT_REDIS.inc()
+                raise CacheUnavailableError
+            try:
+                return await operation(self.redis)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._rest_until = time.monotonic() + REST_S
+                WITHOUT_REDIS.inc()
+                log.warning("cache.unavailable", error=str(error) or type(error).__name__)
+                raise CacheUnavailableError from error
 
     async def run_surely(self, name: str, operation: Operation[Any]) -> None:
         """Do an idempotent `operation` now, or else before anything else once Redis is back.

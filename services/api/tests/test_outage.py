@@ -13,6 +13,7 @@ import asyncpg
 import httpx2 as httpx
 import pytest
 
+from app.cache import Cache, CacheUnavailableError
 from app.settings import Settings
 from tests import database
 from tests.people import PASSWORD, People, Person
@@ -72,6 +73,40 @@ async def test_without_redis(own_settings: Settings) -> None:
 async def _cached(client: httpx.AsyncClient) -> bool:
     page = await client.get(USERS)
     return page.headers["cache-status"] == "groundplan; hit"
+
+
+async def test_many_at_once_are_no_outage_of_redis(own_settings: Settings) -> None:
+    """Who waits for a connection longer than Redis may take for an answer gets one all the same."""
+    cache = Cache(own_settings)
+    try:
+        answers = await asyncio.gather(
+            *(cache.run(lambda redis: redis.blpop("nothing", 0.25)) for _ in range(250))
+        )
+        assert answers == [None] * 250
+    finally:
+        await cache.close()
+
+
+async def test_a_silent_redis_holds_up_nobody_for_long(own_settings: Settings) -> None:
+    """Those who wait for a connection give up together with the first that finds Redis silent."""
+    silent = await asyncio.start_server(_accept_and_say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    cache = Cache(own_settings.model_copy(update={"redis_address": f"127.0.0.1:{port}"}))
+    try:
+        began = time.perf_counter()
+        outcomes = await asyncio.gather(*(cache.ping() for _ in range(100)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {CacheUnavailableError}
+        assert time.perf_counter() - began < 5
+    finally:
+        await cache.close()
+        silent.close()
+
+
+async def _accept_and_say_nothing(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    await reader.read()
+    writer.close()
 
 
 async def test_no_stale_list_after_redis_returns(own_settings: Settings) -> None:
