@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2 as httpx
 
 from app.settings import Settings
+from tests.running import http_client
 from tests.waiting import eventually
 
 FOLDER = Path(__file__).parents[1]
@@ -64,7 +65,7 @@ async def server_process(
 
 async def _answers(url: str) -> bool:
     try:
-        async with httpx.AsyncClient() as client:
+        async with http_client() as client:
             return (await client.get(f"{url}/healthz")).status_code == 200
     except httpx.TransportError:
         return False

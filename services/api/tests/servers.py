@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import httpx2 as httpx
 import obstore
 from aio_pika import connect
 from aio_pika.abc import AbstractConnection
@@ -11,6 +10,7 @@ from redis.asyncio import Redis
 
 from app.broker import ROUTING_KEY
 from app.settings import Settings
+from tests.running import http_client
 
 
 def redis_client(settings: Settings) -> Redis:
@@ -42,7 +42,7 @@ async def create_bucket(settings: Settings) -> None:
         virtual_hosted_style_request=False,
     )
     url = await obstore.sign_async(store, "PUT", "", timedelta(minutes=1))
-    async with httpx.AsyncClient() as client:
+    async with http_client() as client:
         answer = await client.put(url)
     assert answer.status_code in {200, 409}, answer.text
 

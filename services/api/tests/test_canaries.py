@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-import httpx2 as httpx
 import pytest
 
 from app.settings import Settings
 from tests.process import FOLDER, run, server_process
+from tests.running import http_client
 
 pytestmark = pytest.mark.anyio
 SECRETS = (
@@ -61,7 +61,7 @@ async def _provoke(url: str) -> str:
     login = {"email": "admin@example.com", "password": f"{CANARY}-login"}
     headers = {"Authorization": f"Bearer {CANARY}.token.x"}
     answers = []
-    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with http_client(url) as client:
         for request in (
             client.get("/readyz"),
             client.post("/api/v1/auth/login", json=login),

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx2 as httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -23,7 +22,7 @@ from app.settings import Settings
 from tests import database
 from tests.people import People, Person
 from tests.process import FOLDER, run, server_process
-from tests.running import run_api
+from tests.running import http_client, run_api
 from tests.sink import Sink, run_sink
 from tests.waiting import eventually
 
@@ -145,9 +144,7 @@ async def test_the_server_stops_at_once_with_streams_open(own_settings: Settings
         person = await People(api).create("admin")
     async with server_process(own_settings) as (process, url):
         async with (
-            httpx.AsyncClient(
-                base_url=url, headers={"Authorization": f"Bearer {person.token}"}
-            ) as client,
+            http_client(url, person.token) as client,
             client.stream("GET", "/api/v1/events", timeout=30) as response,
         ):
             lines = response.aiter_lines()
@@ -170,7 +167,7 @@ async def test_the_server_stops_at_once_with_streams_open(own_settings: Settings
 async def test_the_server_logs_json_lines_with_the_request_id(own_settings: Settings) -> None:
     """Each request is one JSON line with its id and trace, except for health checks."""
     async with server_process(own_settings) as (process, url):
-        async with httpx.AsyncClient(base_url=url) as client:
+        async with http_client(url) as client:
             headers = {"X-Request-ID": "my-request", "traceparent": f"00-{7:032x}-{9:016x}-01"}
             await client.get("/healthz")
             await client.get("/nope?token=secret", headers=headers)
@@ -205,15 +202,13 @@ async def _change_the_sources(settings: Settings, folder: Path, person: Person, 
             process,
             url,
         ),
-        httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {person.token}"}, timeout=20
-        ) as client,
+        http_client(url, person.token) as client,
         client.stream("GET", "/api/v1/events") as stream,
     ):
         (folder / "app" / "version.py").write_text('VERSION = "9.9.9"\n')
 
         async def shows_new_version() -> bool:
-            async with httpx.AsyncClient(base_url=url, timeout=20) as fresh:
+            async with http_client(url) as fresh:
                 info = await fresh.get("/api/v1/system/info")
             return bool(info.json()["version"] == "9.9.9")
 

@@ -13,7 +13,7 @@ import pytest
 from app.settings import Settings
 from tests.people import People, Person
 from tests.process import server_process
-from tests.running import run_api
+from tests.running import http_client, run_api
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ class Load:
 
     async def balance(self) -> None:
         """Take servers that are not ready from the list."""
-        async with httpx.AsyncClient(timeout=20) as client:
+        async with http_client() as client:
             while not self.ended:
                 for url in list(self.servers):
                     if (await client.get(f"{url}/readyz")).status_code == 503:
@@ -43,8 +43,7 @@ class Load:
 
     async def ask(self) -> None:
         """Ask, on connections that stay until the server closes them."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        async with httpx.AsyncClient(headers=headers, timeout=20) as client:
+        async with http_client(token=self.token) as client:
             while not self.ended:
                 url = self.servers[0]
                 try:
@@ -100,10 +99,9 @@ async def _answered(load: Load, url: str, count: int) -> bool:
 
 async def test_while_it_drains(own_settings: Settings, person: Person) -> None:
     """It is not ready at once, ends streams and asks clients to go; a second signal ends it."""
-    headers = {"Authorization": f"Bearer {person.token}"}
     async with (
         server_process(own_settings, DRAIN_SECONDS="60") as (process, url),
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+        http_client(url, person.token) as client,
     ):
         assert "connection" not in (await client.get("/readyz")).headers
         async with client.stream("GET", "/api/v1/events") as stream:

@@ -22,7 +22,7 @@ from tests import database
 from tests.jobs import claim, create_job, set_job
 from tests.people import People, Person
 from tests.proxy import Proxy
-from tests.running import Api, run_api
+from tests.running import Api, http_client, run_api
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -256,9 +256,8 @@ class Followers:
     async def running(self, count: int) -> AsyncIterator[None]:
         """Follow meanwhile."""
         limits = httpx.Limits(max_connections=None)
-        headers = {"Authorization": f"Bearer {self.person.token}"}
-        async with httpx.AsyncClient(
-            base_url=self.api.url, headers=headers, limits=limits, timeout=60
+        async with http_client(
+            self.api.url, self.person.token, limits=limits, timeout=60
         ) as client:
             self.known = dict.fromkeys(range(count), "")
             tasks = [asyncio.create_task(self._follow(client, number)) for number in range(count)]

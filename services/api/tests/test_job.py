@@ -13,7 +13,7 @@ from obstore.store import S3Store
 from app.settings import Settings
 from tests.jobs import claim, create_job, finish, set_job
 from tests.people import People
-from tests.running import run_api
+from tests.running import http_client, run_api
 
 pytestmark = pytest.mark.anyio
 JOBS = "/api/v1/jobs"
@@ -151,7 +151,7 @@ async def test_download_leads_to_the_file(
         assert response.status_code == 307
         url = response.headers["location"]
         assert url.startswith(f"{settings.s3_public_endpoint}/{settings.s3_bucket}/{key}?")
-        async with httpx.AsyncClient() as anybody:
+        async with http_client() as anybody:
             assert (await anybody.get(url)).content == content
             wrong = url[:-4] + ("0000" if url[-4:] != "0000" else "1111")
             assert (await anybody.get(wrong)).status_code == 403

@@ -21,7 +21,7 @@ from tests import database, servers
 from tests.jobs import create_job
 from tests.people import PASSWORD, People
 from tests.process import run
-from tests.running import run_api
+from tests.running import http_client, run_api
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -126,12 +126,11 @@ async def _journey(settings: Settings) -> None:
 
 async def _signed_in(url: str, people: People) -> httpx.AsyncClient:
     tokens = await (await people.create("admin")).login()
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with http_client(url) as client:
         refreshed = await client.post(
             "/api/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]}
         )
-    token = refreshed.json()["access_token"]
-    return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    return http_client(url, refreshed.json()["access_token"])
 
 
 async def _all_ready(client: httpx.AsyncClient) -> bool:

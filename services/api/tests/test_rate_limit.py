@@ -5,7 +5,6 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Any
 
-import httpx2 as httpx
 import pytest
 
 from app.core.rate_limit import network_of
@@ -13,7 +12,7 @@ from app.settings import Settings
 from tests.people import PASSWORD, People
 from tests.process import server_process
 from tests.proxy import Proxy
-from tests.running import run_api
+from tests.running import http_client, run_api
 from tests.servers import redis_client
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +35,7 @@ async def test_no_overshoot_across_processes(own_settings: Settings) -> None:
         for _ in range(PROCESSES):
             server = server_process(own_settings, RATE_LIMIT_DEFAULT="51/hour", LOG_LEVEL="ERROR")
             urls.append((await stack.enter_async_context(server))[1])
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
+        client = await stack.enter_async_context(http_client())
         # A process that has just started has yet to connect to Redis, which counts as its silence.
         await asyncio.gather(*(client.get(url + INFO) for url in urls))
         answers = await asyncio.gather(
