@@ -67,7 +67,8 @@ class Replica:
         self.send(signal.SIGCONT)
         self.send(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), grace)
+            async with asyncio.timeout(grace):
+                await process.wait()
         except TimeoutError:
             self.send(signal.SIGKILL)
             await process.wait()

@@ -44,7 +44,8 @@ class Talk:
     async def say(self, word: bytes, seconds: float = 2) -> bytes:
         """What comes back; TimeoutError if nothing does."""
         self._writer.write(word + b"\n")
-        return (await asyncio.wait_for(self._reader.readline(), seconds)).strip()
+        async with asyncio.timeout(seconds):
+            return (await self._reader.readline()).strip()
 
 
 @asynccontextmanager
@@ -112,7 +113,8 @@ async def test_half_open_ends_at_the_server(monkeypatch: pytest.MonkeyPatch) -> 
     async with echo(ended) as proxy, talking(proxy) as old:
         await old.say(b"one")
         proxy.half_open()
-        await asyncio.wait_for(ended.wait(), 5)
+        async with asyncio.timeout(5):
+            await ended.wait()
         with pytest.raises(TimeoutError):
             await old.say(b"two", 0.2)
 

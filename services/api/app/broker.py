@@ -127,4 +127,5 @@ class Publisher:
         self._connection = self._channel = self._exchange = None
         if connection is not None:
             with suppress(Exception):  # nobody waits for what the broker says to that
-                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await connection.close()

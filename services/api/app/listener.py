@@ -62,7 +62,8 @@ class Listener:
         # A peer that vanished sends nothing: only asking finds out.
         while not ended.is_set():
             try:
-                await asyncio.wait_for(ended.wait(), KEEPALIVE_S)
+                async with asyncio.timeout(KEEPALIVE_S):
+                    await ended.wait()
             except TimeoutError:
                 await connection.execute("SELECT 1", timeout=KEEPALIVE_S)
 

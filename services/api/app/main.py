@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -28,6 +28,7 @@ from app.user.endpoints import router as user_router
 from app.version import VERSION
 
 PREFIX = "/api/v1"
+CANCEL_AGAIN_S = 1.0
 ROUTERS = (
     auth_router,
     user_router,
@@ -109,7 +110,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with resources.drain.at_signal(resources.events.close):
         yield
     resources.events.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await _cancel(tasks)
     await resources.close()
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """End `tasks`, however often they must be told: a library may lose a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from app.resources import Resources
 from app.settings import Settings
 from tests import database, failpoint, servers
 from tests.jobs import create_job
@@ -264,3 +265,26 @@ async def test_a_relay_may_die_anywhere(
     # On the wire it may be there twice.
     assert set(job_ids(messages)) == {job}
     assert len(messages) <= 2
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_wake_up_does_not_keep_it_running(own_settings: Settings, turns: int) -> None:
+    """Cancelled, the relay ends, however close a notification has come before."""
+    resources = Resources(own_settings)
+    task = asyncio.create_task(resources.relay.run())
+    try:
+        await eventually(lambda: _is_connected(resources))
+        await asyncio.sleep(0.2)  # it waits again
+        resources.relay.wake()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        _, pending = await asyncio.wait((task,), timeout=5)
+        assert not pending
+    finally:
+        task.cancel()
+        await resources.close()
+
+
+async def _is_connected(resources: Resources) -> bool:
+    return resources.relay.connected

@@ -216,7 +216,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         return
     process.send_signal(signal.SIGINT)
     try:
-        await asyncio.wait_for(process.wait(), _PATIENCE)
+        async with asyncio.timeout(_PATIENCE):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

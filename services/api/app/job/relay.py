@@ -8,6 +8,7 @@ may run: SKIP LOCKED shares the rows among them.
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import delete, func, select, text, update
@@ -54,19 +55,15 @@ class Relay:
                 try:
                     await self._relay_all()
                     backoff = MIN_BACKOFF_S
-                    await self._wait()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(POLL_S):
+                            await self._wake.wait()
                 except Exception as error:  # noqa: BLE001 - the relay must outlive every fault
                     _report(error)
                     await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 - jitter
                     backoff = min(backoff * 2, MAX_BACKOFF_S)
         finally:
             await self._publisher.close()
-
-    async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), POLL_S)
-        except TimeoutError:
-            return
 
     async def _relay_all(self) -> None:
         if not self._publisher.connected:

@@ -8,6 +8,7 @@ between sends the mail again, with a link that replaces the first.
 import asyncio
 import hashlib
 import secrets
+from contextlib import suppress
 from email.errors import MessageError
 
 import structlog
@@ -66,13 +67,9 @@ class Mailer:
                 else:
                     log.exception("mailer.failed")
                 await asyncio.sleep(POLL_S)
-            await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), POLL_S)
-        except TimeoutError:
-            return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
 
     async def send_next(self) -> bool:
         """Send a mail that is due, if there is one; whether there was."""

@@ -31,7 +31,8 @@ async def check_readiness(resources: Resources) -> Readiness:
 
 async def _check(name: str, probe: Awaitable[None]) -> CheckStatus:
     try:
-        await asyncio.wait_for(probe, TIMEOUT_S)
+        async with asyncio.timeout(TIMEOUT_S):
+            await probe
     except Exception as error:  # noqa: BLE001 - whatever it is, that thing is not ready
         log.warning("readiness.failed", check=name, error=type(error).__name__)
         return "unavailable"

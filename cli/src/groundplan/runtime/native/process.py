@@ -157,7 +157,8 @@ class ServiceProcess:
         self._keeper.tell("-", self.pid)
         if self._reader:  # what is left in the pipe; a stranger may hold it open
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._reader, 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._reader
         return code
 
     async def stop(self, grace: float) -> None:
@@ -165,7 +166,8 @@ class ServiceProcess:
         if not self._ended.done():
             self._process.send_signal(self._launch.stop_signal)
         try:
-            await asyncio.wait_for(asyncio.shield(self._ended), grace)
+            async with asyncio.timeout(grace):
+                await asyncio.shield(self._ended)
         except TimeoutError:
             self._signal(signal.SIGKILL)
             await asyncio.shield(self._ended)

@@ -13,6 +13,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -297,7 +298,8 @@ class Supervisor:
     async def _probe(self, launch: Launch, check: Healthcheck) -> str | None:
         assert launch.probe
         try:
-            return await asyncio.wait_for(launch.probe.check(), check.timeout)
+            async with asyncio.timeout(check.timeout):
+                return await launch.probe.check()
         except TimeoutError:
             return f"no answer within {check.timeout:g} s"
 
@@ -362,10 +364,9 @@ class Supervisor:
         await asyncio.gather(*stops.values())
 
     async def _sleep(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     # -- telling ----------------------------------------------------------------------------
 

@@ -89,7 +89,8 @@ class Broker:
         finally:
             self._consumer = None
             with suppress(AMQPError, OSError, RuntimeError, TimeoutError):
-                await asyncio.wait_for(connection.close(), 1)
+                async with asyncio.timeout(1):
+                    await connection.close()
 
     async def _accept(self, message: AbstractIncomingMessage) -> None:
         # A task of our own: the channel's tasks end with it, but a job goes on.

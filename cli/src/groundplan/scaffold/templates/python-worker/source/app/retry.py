@@ -49,7 +49,8 @@ async def _until_it_works(
             if attempt == 0:
                 log.warning(event, error=repr(error))
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), jittered(min(MAX_S, FIRST_S * 2**attempt)))
+            async with asyncio.timeout(jittered(min(MAX_S, FIRST_S * 2**attempt))):
+                await stopping.wait()
     raise AssertionError("counts for ever")
 
 

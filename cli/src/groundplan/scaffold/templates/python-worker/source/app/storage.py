@@ -63,7 +63,8 @@ class Storage:
         except BaseException as error:
             # Does its best: the storage may be the very thing that failed.
             with suppress(JobError, TimeoutError):
-                await asyncio.wait_for(self.clear(key), CLEAN_UP_S)
+                async with asyncio.timeout(CLEAN_UP_S):
+                    await self.clear(key)
             if isinstance(error, BaseError):
                 raise _job_error(error) from error
             raise

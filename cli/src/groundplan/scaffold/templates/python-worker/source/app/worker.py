@@ -52,7 +52,8 @@ async def run_worker(
         finally:
             runner.draining.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(broker.stop_consuming(), CLOSE_S)
+                async with asyncio.timeout(CLOSE_S):
+                    await broker.stop_consuming()
             await consumer.idle(settings.worker_grace_seconds)
             runner.stopping.set()
             await consumer.idle(END_S)
