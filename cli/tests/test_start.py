@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from groundplan.runtime.memory import recall
 from tests.support import SLEEP, Workspace, check, python, service, until, web
 
 
@@ -319,6 +321,19 @@ def test_two_starts_at_once(workspace: Workspace) -> None:
         _, said = start.communicate(timeout=30)
         assert start.returncode == 0, said
     assert workspace.log("web").count("listening") == 1
+
+
+def test_many_note_the_runtime_at_once(tmp_path: Path) -> None:
+    """Commands that write down at the same time what runs here don't get in each other's way."""
+    noting = (
+        "from pathlib import Path; from groundplan.runtime.memory import remember\n"
+        f"for _ in range(300): remember(Path({str(tmp_path)!r}), 'development', 'native')"
+    )
+    for each in [subprocess.Popen([sys.executable, "-c", noting]) for _ in range(3)]:
+        assert each.wait(timeout=30) == 0
+    assert recall(tmp_path, "development") == {"runtime": "native"}
+    [left] = (tmp_path / "tmp" / "development").iterdir()
+    assert left.name == "runtime.json"
 
 
 def test_joined_start_that_fails_is_no_success(workspace: Workspace) -> None:

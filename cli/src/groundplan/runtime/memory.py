@@ -1,6 +1,7 @@
 """tmp/INSTANCE/runtime.json: what ran here last, for commands that come while nothing runs."""
 
 import json
+import os
 from pathlib import Path
 
 from groundplan.model.place import state_folder
@@ -15,7 +16,7 @@ def remember(root: Path, instance: str, runtime: str, project: str | None = None
     noted = (
         recall(root, instance) | {"runtime": runtime} | ({"project": project} if project else {})
     )
-    partial = file.with_suffix(".partial")
+    partial = file.with_name(f"{_FILE}.{os.getpid()}")  # two commands may do this at once
     partial.write_text(json.dumps(noted))
     partial.replace(file)
 
