@@ -4,13 +4,14 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 from fastapi import Request
+from starlette.types import Receive, Scope, Send
 
 from app import protocol
 from app.auth.access import public
@@ -332,3 +333,19 @@ async def connection(api: Api) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
         yield reader, writer
     finally:
         writer.transport.abort()
+
+
+async def test_a_lost_cancellation_is_made_up_for() -> None:
+    """A request that answers after its time, as if it had not been told, gets one answer: 503."""
+
+    async def deaf(_scope: Scope, _receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    admission = AdmissionMiddleware(deaf, max_in_work=1, timeout_s=0.1)
+    transport = httpx.ASGITransport(admission)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answers = [await client.get(INFO) for _ in range(2)]
+    assert [answer.json()["code"] for answer in answers] == ["timed_out"] * 2
