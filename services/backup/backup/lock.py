@@ -1,4 +1,7 @@
-"""One at a time: nothing else makes, checks, restores or prunes backups while the lock is held."""
+"""One at a time: nothing else makes, checks, restores or prunes backups while the lock is held.
+
+WAL has a lock of its own: it is stored all the time, also while a backup takes hours.
+"""
 
 import fcntl
 import time
@@ -14,10 +17,10 @@ _POLL_S = 0.2
 
 
 @contextmanager
-def held(settings: Settings, what: str, wait: float = WAIT_S) -> Iterator[None]:
+def held(settings: Settings, what: str, wait: float = WAIT_S, name: str = "lock") -> Iterator[None]:
     """Hold the lock, which the kernel frees however this process ends; raises LockedError."""
     settings.state.mkdir(parents=True, exist_ok=True)
-    with (settings.state / "lock").open("a+") as stream:
+    with (settings.state / name).open("a+") as stream:
         deadline, has_told = time.monotonic() + wait, False
         while not _taken(stream.fileno()):
             stream.seek(0)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backup.errors import BackupError, ProgramError
+from backup.lock import held
 from backup.postgres import Connection
 from backup.process import TIED, said
 from backup.progress import log
@@ -78,16 +79,21 @@ class Spool:
 
     def store(self) -> bool:
         """Store every spool that changed since it was stored last; raises BackupError."""
-        changed = False
-        for folder in sorted((self._settings.state / "spool").glob("*")):
-            view = _view(self._settings, folder)
-            found = {each.name: _version(each) for each in view.iterdir()}
-            if found and found != self._stored.get(folder.name):
-                tags = {"kind": "wal", "system": self._settings.system, "cluster": folder.name}
-                self.repository.store_folder(view, tags, datetime.now(UTC))
-                self._stored[folder.name] = found
-                changed = True
-        return changed
+        # The service and a restore both do this, with the same views.
+        with held(self._settings, "the storing of WAL", name="wal.lock"):
+            spools = sorted((self._settings.state / "spool").glob("*"))
+            stored = [self._store(folder) for folder in spools]
+        return any(stored)
+
+    def _store(self, folder: Path) -> bool:
+        view = _view(self._settings, folder)
+        found = {each.name: _version(each) for each in view.iterdir()}
+        if not found or found == self._stored.get(folder.name):
+            return False
+        tags = {"kind": "wal", "system": self._settings.system, "cluster": folder.name}
+        self.repository.store_folder(view, tags, datetime.now(UTC))
+        self._stored[folder.name] = found
+        return True
 
 
 def spool(settings: Settings, cluster: str) -> Path:

@@ -1,12 +1,15 @@
 """Recovery to a chosen second, from a base backup and WAL."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from backup.settings import Settings
 from backup.status import Status
+from backup.tasks import opened
+from backup.wal import Spool, spool
 from tests.support import error_of, result_of, run_sql, serving, until
 
 _WAIT_S = 0.25
@@ -30,6 +33,20 @@ def test_recovery_brings_back_exactly_what_was_there_at_a_chosen_time(settings: 
     assert count == 4
     assert last < moment
     assert run_sql(settings.postgres, "SELECT count(*) FROM public.customers") == [[500]]
+
+
+def test_two_may_store_wal_at_once(settings: Settings) -> None:
+    """The service and a restore store the same spool without getting in each other's way."""
+    result_of(settings, "now", "--kind", "storage")
+    folder = spool(settings, "7")
+    for number in range(3000):
+        (folder / f"{number:024}").touch()
+
+    def store(_: int) -> bool:
+        return Spool(settings, opened(settings)).store()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(store, range(5)))
 
 
 @pytest.mark.long
