@@ -34,7 +34,7 @@ from groundplan.runtime.native.state import StateFile
 
 INSTANCE = "test"
 _AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
-"""The tests of one part keep two cores busy; with more on two cores all wait for each other, and none is done sooner."""
+"""The tests of one part keep two cores busy: with more of them all wait for each other, and none is done sooner."""
 _PATIENCE = 20.0
 
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -171,7 +171,7 @@ def _gp(*words: str) -> None:
 async def _run_parts(
     workspace: Workspace, chosen: list[Part], arguments: list[str]
 ) -> list[Outcome]:
-    """Run the parts, as many at once as there are cores for; the system's tests alone at the end, since they measure time."""
+    """Run as many parts at once as there are cores for; the system's tests alone, since they measure time."""
     if len(chosen) == 1:
         return [await _run_part(workspace, chosen[0], arguments, is_live=True)]
     slots = asyncio.Semaphore(_AT_ONCE)
