@@ -34,7 +34,7 @@ from groundplan.runtime.native.state import StateFile
 
 INSTANCE = "test"
 _AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
-"""The tests of one part keep two cores busy: with more of them all wait for each other, and none is done sooner."""
+"""The tests of one part keep two cores busy: with more, all wait for each other, and none is done sooner."""
 _PATIENCE = 20.0
 
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
