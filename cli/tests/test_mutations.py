@@ -20,7 +20,7 @@ from tests.mutations import Mutation, harmful, harmless
 ROOT = Path(__file__).parents[2]
 _SHARES = 8
 """Each test takes its share of the corpus, so that several run side by side; each holds some of most kinds."""
-_SHORT = 1
+_SHORT = 2
 """So many are tried each time; `-m long` tries the others."""
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -41,13 +41,11 @@ class Cache:
     def __init__(self, settings: Settings) -> None:
         host, port = split_address(settings.redis_address)
         self.prefix = settings.redis_prefix
-        self.pool = BlockingConnectionPool(
+        self.pool = ConnectionPool(
             host=host,
             port=port,
             username=settings.redis_user,
             password=settings.redis_password.get_secret_value(),
-            max_connections=MAX_CONNECTIONS,
-            timeout=TIMEOUT_S,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 1),  # one more try: an idle connection may have been closed

@@ -2,7 +2,8 @@
 
 A server of forks keeps the libraries loaded, which is nearly all of what a start costs: each new
 process imports only our own code. The listening socket stays open all the while, so that a request
-during a restart waits instead of failing.
+during a restart waits instead of failing; only one that the old process had accepted and not read
+yet is cut off.
 """
 
 import multiprocessing

@@ -20,11 +20,14 @@ from app.settings import Settings
 NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def http_client(url: str = "", token: str | None = None, **options: Any) -> httpx.AsyncClient:
+def http_client(
+    url: str = "", token: str | None = None, timeout: float = 20, **options: Any
+) -> httpx.AsyncClient:
     """A client for plain HTTP, signed in if it has a token."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    options = {"timeout": 20, **options}
-    return httpx.AsyncClient(base_url=url, headers=headers, verify=NO_AUTHORITIES, **options)
+    return httpx.AsyncClient(
+        base_url=url, headers=headers, timeout=timeout, verify=NO_AUTHORITIES, **options
+    )
 
 
 class _Server(uvicorn.Server):

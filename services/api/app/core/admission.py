@@ -44,10 +44,10 @@ class AdmissionMiddleware:
 
         async def send_answer(message: Message) -> None:
             nonlocal is_answered
-            if deadline.expired() and not is_answered:
-                # Its time is up, and the cancellation is on its way, or was lost in a library.
-                raise asyncio.CancelledError
             if not is_answered:
+                if deadline.expired():
+                    # The cancellation is on its way, or was lost in a library.
+                    raise asyncio.CancelledError
                 is_answered = True
                 self._in_work -= 1
                 deadline.reschedule(None)

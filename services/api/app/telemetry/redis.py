@@ -3,7 +3,7 @@
 from typing import Any
 
 from opentelemetry.trace import SpanKind
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 
 from app.telemetry.tracing import Attributes, call
@@ -12,7 +12,7 @@ from app.telemetry.tracing import Attributes, call
 class TracedRedis(Redis):
     """Records each command, and each pipeline as one call, since it is one round trip."""
 
-    def __init__(self, pool: BlockingConnectionPool, host: str, port: int) -> None:
+    def __init__(self, pool: ConnectionPool, host: str, port: int) -> None:
         super().__init__(connection_pool=pool)
         self._peer: Attributes = {
             "db.system.name": "redis",
