@@ -58,9 +58,13 @@ def verify(
 ) -> dict[str, Any]:
     """Prove that a backup restores; raises BackupError, which the status keeps."""
     status = Status(settings)
-    with held(settings, "a restore drill"), _noting(status, "drill"):
-        catalog = Catalog(opened(settings), settings.system)
-        result = drill.verify(settings, catalog, wanted, smoke, listen)
+    with held(settings, "a restore drill"):
+        with _noting(status, "drill"):
+            catalog = Catalog(opened(settings), settings.system)
+        if wanted:
+            catalog.get(wanted)  # what is not there was named wrongly: no drill has failed
+        with _noting(status, "drill"):
+            result = drill.verify(settings, catalog, wanted, smoke, listen)
         result["figures"]["rpo_seconds"] = _exposure(status)
     facts = {"id": result["id"], "seconds": result["seconds"], "smoke": result["smoke"]}
     status.succeeded("drill", datetime.now(UTC), **facts)

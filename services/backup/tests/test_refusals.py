@@ -17,6 +17,7 @@ from backup.process import output_of
 from backup.repository import Repository
 from backup.settings import Settings
 from backup.sources import KINDS, Source
+from backup.status import Status
 from tests.support import (
     DATABASE,
     elsewhere,
@@ -100,10 +101,12 @@ def test_a_backup_of_another_system_is_refused(copied: Settings) -> None:
 
 
 def test_ids_that_do_not_exist_are_refused(made: Settings) -> None:
-    """For every command that takes one, with the command that lists them."""
+    """For every command that takes one, with the command that lists them; no drill has failed."""
+    before = Status(made).read()["backups"]["drill"]
     for command in ("restore", "verify", "show"):
         error = error_of(made, command, "2020-01-01T000000Z-dump")
         assert error["hint"] == "./gp backup list"
+    assert Status(made).read()["backups"]["drill"] == before
 
 
 def test_an_interrupted_dump_is_no_backup(
