@@ -2,6 +2,7 @@
 
 Those that the README shows are also put into docs/images. Run it with the system up and a million
 users in it, so that the export can be seen at work: .venv/bin/python docs/screenshots.py
+It needs the tools of the tests, which ./gp lint installs, and fetches the browser that they use.
 """
 
 import os
@@ -17,6 +18,9 @@ sys.path.insert(0, str(DOCS.parent / "bench"))
 
 from dotenv import dotenv_values  # noqa: E402 - after the path of the measurements
 
+from groundplan.commands.test import install  # noqa: E402
+from groundplan.model.place import state_folder  # noqa: E402
+from groundplan.parts import CHROMIUM, browser_environment  # noqa: E402
 from system import ROOT, services  # noqa: E402
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -24,7 +28,9 @@ SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 def main() -> None:
     """Write PAGE-SIZE-SCHEME.png for each page, size and colour scheme."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    install({CHROMIUM})
+    os.environ |= browser_environment(state_folder(ROOT, "development"))
+    chromium = os.environ["CHROMIUM"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for size in SIZES:
@@ -62,6 +68,11 @@ def take(browser: Browser, size: str, scheme: str) -> None:
     page.get_by_role("button", name="Start export").click()
     expect(page.get_by_text(re.compile(r"[1-9]\d %"))).to_be_visible()
     shoot("exports")
+    for name, path in (("failed", "/exports/failed"), ("audit", "/audit"), ("account", "/account")):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_text("Loading…")).to_have_count(0)
+        shoot(name)
     page.close()
 
 

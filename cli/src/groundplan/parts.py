@@ -86,6 +86,10 @@ class Part:
         return f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
 
 
+_SANS = '<match target="pattern"><edit name="family" mode="append_last"><string>DejaVu Sans</string></edit></match>'
+"""What a page gets that asks for a font which is not there."""
+
+
 def browser_environment(folder: Path) -> dict[str, str]:
     """What the tests need to start Chromium; an unpacked one also needs to be shown its fonts."""
     environment = {"CHROMIUM": str(CHROMIUM.path), **CHROMIUM.environment}
@@ -94,7 +98,7 @@ def browser_environment(folder: Path) -> dict[str, str]:
         # Fonts that the machine has already are not unpacked with it.
         folders = (Path("/"), CHROMIUM.packages.target)
         listed = "".join(f"<dir>{root / 'usr/share/fonts'}</dir>" for root in folders)
-        fonts.write_text(f"<fontconfig>{listed}</fontconfig>")
+        fonts.write_text(f"<fontconfig>{listed}{_SANS}</fontconfig>")
         environment["FONTCONFIG_FILE"] = str(fonts)
     return environment
 
