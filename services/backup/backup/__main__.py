@@ -8,7 +8,7 @@ from typing import Any
 
 from backup import progress, restore, scratch, service, swap, tasks
 from backup.catalog import Catalog
-from backup.errors import BackupError
+from backup.errors import BackupError, SystemRefusedError
 from backup.lock import held
 from backup.settings import Settings
 from backup.sources import KINDS
@@ -25,6 +25,9 @@ def main() -> int:
         result = COMMANDS[words.command](Settings.from_environment(), words)
     except BackupError as error:
         _complain(error, words.json)
+        return 1
+    except OSError as error:
+        _complain(SystemRefusedError(error), words.json)
         return 1
     except KeyboardInterrupt:
         _complain(BackupError("It was interrupted.", "Nothing has changed."), words.json)

@@ -29,6 +29,17 @@ class LockedError(BackupError):
     """Somebody else works with the repository just now."""
 
 
+class SystemRefusedError(BackupError):
+    """The operating system refused something, as where a disk is full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"{error.filename or 'A file'} can't be used.",
+            f"{error.strerror or error}.",
+            "Is there room, and may the service write there?",
+        )
+
+
 def last_lines(text: str) -> str:
     """The end of a program's words, where it says what went wrong."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -66,7 +66,7 @@ def _work(settings: Settings, status: Status, receiver: Receiver, stop: threadin
         try:
             _do(settings, kind)
             schedule.succeeded(kind)
-        except BackupError as error:
+        except (BackupError, OSError) as error:
             log.error("%s failed: %s", kind, error)
             status.failed(kind, error)
             schedule.failed(kind, datetime.now(UTC))
@@ -80,7 +80,7 @@ def _prepare(settings: Settings, status: Status, stop: threading.Event) -> None:
                 scratch.remove_leftovers(settings.state)
                 if Repository(settings).id() or status.read()["repository"]:
                     _learn(settings, status)
-        except BackupError as error:
+        except (BackupError, OSError) as error:
             log.warning("not ready yet: %s", error)
             status.failed("dump", error)
             stop.wait(_RETRY_S)
@@ -136,5 +136,5 @@ def _store_wal(
             stored += 1
         except LockedError:
             continue  # somebody is at work: the next time will do
-        except BackupError as error:
+        except (BackupError, OSError) as error:
             status.failed("wal", error)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backup.errors import BackupError
+from backup.progress import log
 from backup.settings import Settings
 
 KINDS = ("dump", "drill", "base", "wal", "redis", "storage")
@@ -43,10 +43,16 @@ class Status:
             text = at.isoformat(timespec="seconds")
             found["backups"][kind] = {"last": text, "error": None, **facts}
 
-    def failed(self, kind: str, error: BackupError | str) -> None:
-        """Note that something went wrong; when it was done last stays."""
-        with self._changing() as found:
-            found["backups"][kind]["error"] = str(error)[:_LONGEST_ERROR]
+    def failed(self, kind: str, error: Exception | str) -> None:
+        """Note that something went wrong; when it was done last stays.
+
+        Where even that can't be written, as on a full disk, the log says so: who calls goes on.
+        """
+        try:
+            with self._changing() as found:
+                found["backups"][kind]["error"] = str(error)[:_LONGEST_ERROR]
+        except OSError as refused:
+            log.error("%s failed: %s; the status can't be written: %s", kind, error, refused)
 
     def forgotten(self, kind: str) -> None:
         """Note that what was done last is of no use any more."""

@@ -96,6 +96,6 @@ def _exposure(status: Status) -> float | None:
 def _noting(status: Status, kind: str) -> Iterator[None]:
     try:
         yield
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         status.failed(kind, error)
         raise

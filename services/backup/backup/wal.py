@@ -50,6 +50,7 @@ class Receiver:
             folder = spool(self._settings, cluster_of(connection))
             if _make_slot(connection, folder):
                 self.has_gap.set()
+            _remove_short(connection, folder)
         argv = ["pg_receivewal", "-D", str(folder), "--slot", SLOT, "--no-loop"]
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
@@ -154,6 +155,17 @@ def _make_slot(connection: Connection, folder: Path) -> bool:
     for segment in folder.iterdir():
         segment.unlink()
     return had_any
+
+
+def _remove_short(connection: Connection, folder: Path) -> None:
+    """Remove a file that a full disk cut short: pg_receivewal refuses to go on while it is there.
+
+    It fills a file with zeros before it writes WAL to it, so that a short one holds none.
+    """
+    [[size]] = connection.run("SELECT pg_size_bytes(current_setting('wal_segment_size'))")
+    for segment in folder.glob("*.partial"):
+        if segment.stat().st_size != size:
+            segment.unlink()
 
 
 def _version(file: Path) -> tuple[int, int]:

@@ -164,14 +164,17 @@ def error_of(settings: Settings, *words: str, **variables: str) -> dict[str, str
 
 
 @contextmanager
-def serving(settings: Settings, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """The service, for as long as this lasts."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backup", "serve"],
-        env=environment_of(settings) | variables,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def serving(
+    settings: Settings, log: Path = Path(os.devnull), **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The service, for as long as this lasts; it writes to `log`."""
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backup", "serve"],
+            env=environment_of(settings) | variables,
+            stderr=stream,
+            text=True,
+        )
     try:
         yield process
     finally:

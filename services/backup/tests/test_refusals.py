@@ -1,10 +1,13 @@
 """Backups that are damaged, incomplete, foreign or encrypted with another key are refused."""
 
+import os
 import shutil
+import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,9 +28,41 @@ from tests.support import (
     fill,
     result_of,
     run_sql,
+    serving,
     settings_for,
+    until,
     world_readable_folder,
 )
+
+MORE = (
+    "INSERT INTO public.customers (name) SELECT md5(random()::text) FROM generate_series(1, 50000)",
+)
+
+
+@contextmanager
+def full_disk(
+    folder: Path, megabytes: int = 16
+) -> Iterator[Callable[..., AbstractContextManager[None]]]:
+    """A small disk at `folder`; what is given fills it for a while, but for some bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+
+    @contextmanager
+    def fill_up(leaving: int = 0) -> Iterator[None]:
+        filler = folder / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as stream:
+            while stream.write(bytes(4096)):
+                pass
+        os.truncate(filler, filler.stat().st_size - leaving)
+        yield
+        filler.unlink()
+
+    try:
+        yield fill_up
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +183,49 @@ def test_a_storage_that_is_not_mounted_begins_no_new_repository(copied: Settings
     for command in ("list", "now", "prune", "verify"):
         assert "is gone" in error_of(copied, command)["what"]
     assert list(Path(copied.repository).iterdir()) == []
+
+
+def test_no_room_for_a_backup_harms_none(settings: Settings) -> None:
+    """It says that there is no space; what was there stays good, and so is the next one."""
+    with full_disk(Path(settings.repository)) as fill_up:
+        first = result_of(settings, "now")["backups"][0]
+        with fill_up():
+            run_sql(settings.postgres, *MORE)
+            error = error_of(settings, "now")
+        assert error["why"] == "No space is left there."
+        assert [each["id"] for each in result_of(settings, "list")["backups"]] == [first["id"]]
+        result_of(settings, "verify", first["id"])
+        assert len(result_of(settings, "now")["backups"]) == 1
+        assert len(result_of(settings, "list")["backups"]) == 2
+
+
+def test_no_room_for_a_restore_changes_nothing(settings: Settings) -> None:
+    """It says that there is no space, and leaves no database behind."""
+    with full_disk(settings.state) as fill_up:
+        result_of(settings, "now")
+        with fill_up():
+            error = error_of(settings, "restore", "latest")
+        assert "no space left on device" in " ".join(error.values()).lower()
+        assert databases(settings) == [DATABASE]
+        assert result_of(settings, "restore", "latest")["swapped"]
+
+
+def test_the_service_outlives_a_full_disk(settings: Settings, tmp_path: Path) -> None:
+    """While it lasts nothing is stored; afterwards WAL is, without a start of the service."""
+    log = tmp_path / "log"
+    with full_disk(settings.state, megabytes=512) as fill_up, serving(settings, log):
+        result_of(settings, "now", "--kind", "base")
+        until(lambda: Status(settings).last("wal"), "WAL in the repository")
+        with fill_up(leaving=1_000_000):  # in which the next file of WAL begins
+            run_sql(settings.postgres, "SELECT pg_switch_wal()")
+            until(lambda: "status can't be written" in log.read_text(), "a word about the disk")
+        freed = datetime.now(UTC)
+        until(lambda: is_after(Status(settings).last("wal"), freed), "WAL in it again")
+
+
+def is_after(moment: datetime | None, other: datetime) -> bool:
+    """Whether it was in a later second."""
+    return moment is not None and moment > other
 
 
 @pytest.mark.long
