@@ -255,7 +255,28 @@ def test_restore_dry_run_only_says_what_it_would_do(workspace: Workspace) -> Non
     backups = Backups(workspace)
     done = workspace.gp("restore", "--time", "2026-11-23T08:00:00Z", "--dry-run")
     assert "restore what was there at 2026-11-23T08:00:00Z" in done.stdout
+    assert backups.asked() == [["list", "--time", "2026-11-23T08:00:00Z", "--json"]]
+
+
+def test_restore_to_what_is_no_time_is_refused_before_it_asks(workspace: Workspace) -> None:
+    """Nobody is asked to agree to what can't be done."""
+    backups = Backups(workspace)
+    backups.say(list=[error("'yesterday' is no time.")])
+    done = workspace.gp("restore", "--time", "yesterday")
+    assert done.returncode == 1
+    assert "'yesterday' is no time." in done.stderr
+    assert "Put" not in done.stderr
     assert [words[0] for words in backups.asked()] == ["list"]
+
+
+def test_prune_dry_run_names_what_would_go(workspace: Workspace) -> None:
+    """`backup prune --dry-run` asks for the same, and removes nothing."""
+    backups = Backups(workspace)
+    backups.say(prune=[{"kept": 3, "removed": 1, "ids": [DUMP["id"]]}])
+    done = workspace.gp("backup", "prune", "--dry-run")
+    assert done.stdout == f"would be removed: {DUMP['id']}\n1 would be removed, 3 kept.\n"
+    assert backups.asked() == [["prune", "--dry-run", "--json"]]
+    assert workspace.gp("backup", "prune").stdout == f"removed: {DUMP['id']}\n1 removed, 3 kept.\n"
 
 
 @pytest.mark.parametrize(

@@ -455,16 +455,17 @@ def extract(backup_id: str, output: Path, production: bool) -> None:
 
 
 @command(backup)
+@dry_run_option
 @production_option
 @json_option
-def prune(production: bool, as_json: bool) -> None:
+def prune(dry_run: bool, production: bool, as_json: bool) -> None:
     """Forget what the retention does not keep. It is done by schedule, too.
 
-    Example: ./gp backup prune
+    Example: ./gp backup prune --dry-run
     """
     from groundplan.commands import backup
 
-    backup.prune(as_json, production)
+    backup.prune(dry_run, as_json, production)
 
 
 @command()

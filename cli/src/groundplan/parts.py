@@ -86,7 +86,10 @@ class Part:
         return f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
 
 
-_SANS = '<match target="pattern"><edit name="family" mode="append_last"><string>DejaVu Sans</string></edit></match>'
+_SANS = (
+    '<match target="pattern"><edit name="family" mode="append_last">'
+    "<string>DejaVu Sans</string></edit></match>"
+)
 """What a page gets that asks for a font which is not there."""
 
 

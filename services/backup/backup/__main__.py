@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from backup import progress, restore, scratch, service, swap, tasks
+from backup import progress, recovery, restore, scratch, service, swap, tasks
 from backup.catalog import Catalog
 from backup.errors import BackupError, SystemRefusedError
 from backup.lock import held
@@ -47,8 +47,10 @@ def _now(settings: Settings, words: argparse.Namespace) -> Any:
     return {"backups": [each.as_dict() for each in listed if each.id in made]}
 
 
-def _list(settings: Settings, _words: argparse.Namespace) -> Any:
+def _list(settings: Settings, words: argparse.Namespace) -> Any:
     catalog = _catalog(settings)
+    if words.time:
+        recovery.choose_base(catalog, recovery.parse_time(words.time))
     bases, until = catalog.own("base"), Status(settings).last("wal")
     reach = (
         {"from": bases[0].time.isoformat(), "to": until.isoformat()} if bases and until else None
@@ -89,8 +91,8 @@ def _verify(settings: Settings, words: argparse.Namespace) -> Any:
     return tasks.verify(settings, words.id, _ask_for_smoke if words.smoke else None, words.listen)
 
 
-def _prune(settings: Settings, _words: argparse.Namespace) -> Any:
-    return tasks.prune(settings)
+def _prune(settings: Settings, words: argparse.Namespace) -> Any:
+    return tasks.prune(settings, words.dry_run)
 
 
 def _restore(settings: Settings, words: argparse.Namespace) -> Any:
@@ -181,7 +183,9 @@ def _parser() -> argparse.ArgumentParser:
         made[name].add_argument("id", nargs="?", default="")
     made["verify"].add_argument("--smoke", action="store_true")
     made["verify"].add_argument("--listen", default=scratch.LOOPBACK)
-    made["restore"].add_argument("--time", default="", help="ISO 8601 with a zone, or latest")
+    made["prune"].add_argument("--dry-run", action="store_true", help="only tell what would go")
+    for name, use in (("list", ": refuse if nothing reaches it"), ("restore", "")):
+        made[name].add_argument("--time", default="", help=f"ISO 8601 with a zone, or latest{use}")
     made["restore"].add_argument("--swap", action="store_true", help="also while it is in use")
     return parser
 

@@ -1,6 +1,6 @@
 """Which backups are kept. restic decides by manifests; the data of what goes goes with it."""
 
-from backup.catalog import Catalog
+from backup.catalog import Backup, Catalog
 from backup.progress import progress
 from backup.repository import Repository
 
@@ -17,24 +17,26 @@ KEEP = {
 _KEEP_WAL = ("--keep-last", "3")
 
 
-def prune(repository: Repository, system: str) -> tuple[int, int]:
-    """Forget what the policy does not keep, and what was interrupted; returns (kept, removed)."""
-    catalog = Catalog(repository, system)
-    progress("forgetting old backups")
-    doomed = set(catalog.interrupted())
-    removed = 0
+def expired(catalog: Catalog, system: str) -> list[Backup]:
+    """The backups that the policy does not keep."""
+    found = []
     for kind, keep in KEEP.items():
-        gone = set(repository.expire(keep, kind=kind, part="manifest", system=system))
-        for backup in catalog.own(kind):
-            if backup.manifest in gone:
-                doomed |= {backup.manifest, backup.data}
-                removed += 1
+        gone = catalog.repository.expire(keep, kind=kind, part="manifest", system=system)
+        found += [backup for backup in catalog.own(kind) if backup.manifest in gone]
+    return found
+
+
+def prune(catalog: Catalog, system: str) -> list[Backup]:
+    """Forget what the policy does not keep, which is returned, and what was interrupted."""
+    repository = catalog.repository
+    progress("forgetting old backups")
+    gone = expired(catalog, system)
     forget_wal(repository, system)
-    repository.forget(sorted(doomed))
+    snapshots = (snapshot for backup in gone for snapshot in (backup.manifest, backup.data))
+    repository.forget(sorted({*catalog.interrupted(), *snapshots}))
     progress("freeing their space")
     repository.prune()
-    kept = sum(each.system == system for each in catalog.backups()) - removed
-    return kept, removed
+    return gone
 
 
 def forget_wal(repository: Repository, system: str) -> None:

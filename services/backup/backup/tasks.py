@@ -71,11 +71,17 @@ def verify(
     return result
 
 
-def prune(settings: Settings) -> dict[str, int]:
-    """Forget what the policy does not keep, in the spool of WAL, too."""
+def prune(settings: Settings, is_tried: bool = False) -> dict[str, Any]:
+    """Forget what the policy does not keep, in the spool of WAL, too; `is_tried` only tells it."""
     with held(settings, "pruning"):
         repository = opened(settings)
-        kept, removed = retention.prune(repository, settings.system)
+        catalog = Catalog(repository, settings.system)
+        work = retention.expired if is_tried else retention.prune
+        gone = [backup.id for backup in work(catalog, settings.system)]
+        own = [each for each in catalog.backups() if each.system == settings.system]
+        told = {"kept": len(own) - len(gone), "removed": len(gone), "ids": gone}
+        if is_tried:
+            return told
         catalog = Catalog(repository, settings.system)
         oldest: dict[str, str] = {}
         for base in catalog.own("base"):
@@ -83,7 +89,7 @@ def prune(settings: Settings) -> dict[str, int]:
             oldest.setdefault(facts["cluster"], facts["wal"])
         for cluster, first in oldest.items():
             wal.trim(settings, cluster, first)
-    return {"kept": kept, "removed": removed}
+    return told
 
 
 def _exposure(status: Status) -> float | None:

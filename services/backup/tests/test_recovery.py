@@ -76,4 +76,5 @@ def test_times_that_are_none_are_refused(settings: Settings) -> None:
     result_of(settings, "now", "--kind", "storage")
     assert "zone" in error_of(settings, "restore", "--time", "2026-11-23T08:00:00")["what"]
     assert "future" in error_of(settings, "restore", "--time", "2999-01-01T00:00:00Z")["what"]
-    assert "no time" in error_of(settings, "restore", "--time", "yesterday")["what"]
+    for command in ("restore", "list"):  # the tool lists before it asks whether to restore
+        assert "no time" in error_of(settings, command, "--time", "yesterday")["what"]

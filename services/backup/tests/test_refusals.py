@@ -170,7 +170,7 @@ def test_data_without_a_manifest_are_not_listed_and_pruned(copied: Settings) -> 
     repository.forget([each.id for each in manifest])
     assert result_of(copied, "list")["backups"] == []
     assert "not complete" in error_of(copied, "restore", whole["id"])["what"]
-    assert result_of(copied, "prune") == {"kept": 0, "removed": 0}
+    assert result_of(copied, "prune") == {"kept": 0, "removed": 0, "ids": []}
     assert repository.snapshots() == []
 
 

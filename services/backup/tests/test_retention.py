@@ -8,6 +8,7 @@ from backup.catalog import Catalog
 from backup.repository import Repository
 from backup.retention import forget_wal, prune
 from backup.settings import Settings
+from tests.support import result_of
 
 
 def store(repository: Repository, name: str, at: datetime) -> None:
@@ -29,8 +30,11 @@ def test_old_backups_go_and_the_last_of_a_day_stays(settings: Settings) -> None:
         store(repository, f"old-{minute}", old + timedelta(minutes=minute))
     for minute in range(3):
         store(repository, f"new-{minute}", now - timedelta(seconds=10 - minute))
-    assert prune(repository, "bakery") == (0, 0)
-    assert prune(repository, "shop") == (4, 1)
+    assert prune(Catalog(repository, "bakery"), "bakery") == []
+    told = result_of(settings, "prune", "--dry-run")
+    assert told == {"kept": 4, "removed": 1, "ids": ["old-0"]}
+    assert len(repository.snapshots(part="data")) == 5
+    assert result_of(settings, "prune") == told
     kept = [backup.id for backup in Catalog(repository, "shop").backups()]
     assert kept == ["old-1", "new-0", "new-1", "new-2"]
     assert len(repository.snapshots(part="data")) == 4

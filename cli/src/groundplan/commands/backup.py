@@ -44,11 +44,14 @@ def verify(backup: str | None, as_json: bool, is_production: bool) -> None:
     tell(answer, as_json, _verified(answer))
 
 
-def prune(as_json: bool, is_production: bool) -> None:
-    """Forget what the retention does not keep."""
+def prune(dry_run: bool, as_json: bool, is_production: bool) -> None:
+    """Forget what the retention does not keep, or only tell what that is."""
     with connected(is_production) as client:
-        answer = client.ask(BACKUP, "prune")
-    tell(answer, as_json, [f"{answer['removed']} removed, {answer['kept']} kept."])
+        answer = client.ask(BACKUP, "prune", *(["--dry-run"] if dry_run else []))
+    would = "would be " if dry_run else ""
+    lines = [f"{would}removed: {each}" for each in answer["ids"]]
+    end = f"{answer['removed']} {would}removed, {answer['kept']} kept."
+    tell(answer, as_json, [*lines, end])
 
 
 def extract(backup: str, output: Path, is_production: bool) -> None:

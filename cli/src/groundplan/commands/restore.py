@@ -22,7 +22,9 @@ def run(
 ) -> None:
     """Put `backup`, or what was there at `moment`, in the place of the database."""
     with connected(is_production) as client:
-        found = _find(client.ask(BACKUP, "list"), backup, moment)
+        # The service refuses a time that it can't reach, before anybody is asked to agree.
+        listed = client.ask(BACKUP, "list", *(["--time", moment] if moment else []))
+    found = _find(listed, backup, moment)
     if dry_run:
         tell(found, as_json, _plan(found, swap))
         return
