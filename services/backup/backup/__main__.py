@@ -184,8 +184,8 @@ def _parser() -> argparse.ArgumentParser:
     made["verify"].add_argument("--smoke", action="store_true")
     made["verify"].add_argument("--listen", default=scratch.LOOPBACK)
     made["prune"].add_argument("--dry-run", action="store_true", help="only tell what would go")
-    for name, use in (("list", ": refuse if nothing reaches it"), ("restore", "")):
-        made[name].add_argument("--time", default="", help=f"ISO 8601 with a zone, or latest{use}")
+    made["list"].add_argument("--time", default="", help="refuse if nothing reaches this time")
+    made["restore"].add_argument("--time", default="", help="ISO 8601 with a zone, or latest")
     made["restore"].add_argument("--swap", action="store_true", help="also while it is in use")
     return parser
 

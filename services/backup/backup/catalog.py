@@ -47,7 +47,7 @@ class Catalog:
 
     def __init__(self, repository: Repository, system: str) -> None:
         self.repository = repository
-        self._system = system
+        self.system = system
         self._snapshots = [
             each for each in repository.snapshots() if "backup" in each.tags and "part" in each.tags
         ]
@@ -68,12 +68,12 @@ class Catalog:
         return [
             each.id
             for each in self._snapshots
-            if each.tags["backup"] not in complete and each.tags.get("system") == self._system
+            if each.tags["backup"] not in complete and each.tags.get("system") == self.system
         ]
 
-    def own(self, kind: str) -> list[Backup]:
-        """Backups of this system, of one kind, oldest first."""
-        return [each for each in self.backups(kind) if each.system == self._system]
+    def own(self, kind: str | None = None) -> list[Backup]:
+        """Backups of this system, of one kind or all, oldest first."""
+        return [each for each in self.backups(kind) if each.system == self.system]
 
     def get(self, wanted: str, kind: str = "dump") -> Backup:
         """The backup of that id, or the newest of `kind`; raises BackupError."""
@@ -93,10 +93,10 @@ class Catalog:
         raise BackupError(f"There is no backup {wanted!r}.", hint="./gp backup list")
 
     def _own_or_refuse(self, backup: Backup) -> Backup:
-        if backup.system != self._system:
+        if backup.system != self.system:
             raise BackupError(
                 f"The backup {backup.id} is of another system.",
-                f"It is of {backup.system}, and this is {self._system}.",
+                f"It is of {backup.system}, and this is {self.system}.",
                 "If that is meant, set BACKUP_SYSTEM to its name.",
             )
         return backup

@@ -17,21 +17,22 @@ KEEP = {
 _KEEP_WAL = ("--keep-last", "3")
 
 
-def expired(catalog: Catalog, system: str) -> list[Backup]:
+def expired(catalog: Catalog) -> list[Backup]:
     """The backups that the policy does not keep."""
     found = []
     for kind, keep in KEEP.items():
-        gone = catalog.repository.expire(keep, kind=kind, part="manifest", system=system)
+        tags = {"kind": kind, "part": "manifest", "system": catalog.system}
+        gone = catalog.repository.expire(keep, **tags)
         found += [backup for backup in catalog.own(kind) if backup.manifest in gone]
     return found
 
 
-def prune(catalog: Catalog, system: str) -> list[Backup]:
+def prune(catalog: Catalog) -> list[Backup]:
     """Forget what the policy does not keep, which is returned, and what was interrupted."""
     repository = catalog.repository
     progress("forgetting old backups")
-    gone = expired(catalog, system)
-    forget_wal(repository, system)
+    gone = expired(catalog)
+    forget_wal(repository, catalog.system)
     snapshots = (snapshot for backup in gone for snapshot in (backup.manifest, backup.data))
     repository.forget(sorted({*catalog.interrupted(), *snapshots}))
     progress("freeing their space")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backup import drill, make, retention, wal
-from backup.catalog import Catalog
+from backup.catalog import Backup, Catalog
 from backup.errors import BackupError
 from backup.lock import held
 from backup.manifest import Manifest
@@ -74,22 +74,22 @@ def verify(
 def prune(settings: Settings, is_tried: bool = False) -> dict[str, Any]:
     """Forget what the policy does not keep, in the spool of WAL, too; `is_tried` only tells it."""
     with held(settings, "pruning"):
-        repository = opened(settings)
-        catalog = Catalog(repository, settings.system)
-        work = retention.expired if is_tried else retention.prune
-        gone = [backup.id for backup in work(catalog, settings.system)]
-        own = [each for each in catalog.backups() if each.system == settings.system]
-        told = {"kept": len(own) - len(gone), "removed": len(gone), "ids": gone}
-        if is_tried:
-            return told
-        catalog = Catalog(repository, settings.system)
-        oldest: dict[str, str] = {}
-        for base in catalog.own("base"):
-            facts = catalog.manifest(base).facts
-            oldest.setdefault(facts["cluster"], facts["wal"])
-        for cluster, first in oldest.items():
-            wal.trim(settings, cluster, first)
-    return told
+        catalog = Catalog(opened(settings), settings.system)
+        gone = (retention.expired if is_tried else retention.prune)(catalog)
+        kept = [backup for backup in catalog.own() if backup not in gone]
+        if not is_tried:
+            _trim_spools(settings, catalog, kept)
+    return {"kept": len(kept), "removed": len(gone), "ids": [backup.id for backup in gone]}
+
+
+def _trim_spools(settings: Settings, catalog: Catalog, kept: list[Backup]) -> None:
+    """Remove the WAL of before the oldest base backup of each cluster."""
+    oldest: dict[str, str] = {}
+    for base in (backup for backup in kept if backup.kind == "base"):
+        facts = catalog.manifest(base).facts
+        oldest.setdefault(facts["cluster"], facts["wal"])
+    for cluster, first in oldest.items():
+        wal.trim(settings, cluster, first)
 
 
 def _exposure(status: Status) -> float | None:

@@ -30,7 +30,7 @@ def test_old_backups_go_and_the_last_of_a_day_stays(settings: Settings) -> None:
         store(repository, f"old-{minute}", old + timedelta(minutes=minute))
     for minute in range(3):
         store(repository, f"new-{minute}", now - timedelta(seconds=10 - minute))
-    assert prune(Catalog(repository, "bakery"), "bakery") == []
+    assert prune(Catalog(repository, "bakery")) == []
     told = result_of(settings, "prune", "--dry-run")
     assert told == {"kept": 4, "removed": 1, "ids": ["old-0"]}
     assert len(repository.snapshots(part="data")) == 5
