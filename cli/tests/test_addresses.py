@@ -205,3 +205,10 @@ def test_an_answer_of_another_program_is_no_health(workspace: Workspace) -> None
         other.shutdown()
     assert start.returncode == 1
     assert f"Port {port} of web was taken by another program" in errors
+
+
+def test_spare_ports_differ(model: Model) -> None:
+    """No port is given twice, nor one that a service has: the kernel does repeat itself."""
+    addresses = Addresses(model)
+    given = [addresses.port("rabbitmq", 5672)] + [addresses.spare_port() for _ in range(2000)]
+    assert len({*given, 9000, 15432}) == len(given) + 2

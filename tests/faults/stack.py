@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 from groundplan.model.workspace import Service, load
-from groundplan.runtime.native.addresses import Addresses, free_port
+from groundplan.runtime.native.addresses import Addresses
 from groundplan.runtime.native.drivers import postgres, rabbitmq, rclone, source
 from groundplan.runtime.native.drivers.base import Account, Site, as_account
 from groundplan.runtime.native.state import StateFile
@@ -114,7 +114,7 @@ class Stack:
         environment = {
             **self._environment(service, code),
             **self._lease,
-            "PORT": str(free_port(set())),
+            "PORT": str(self._addresses.spare_port()),
             "RELOAD": "false",
             "LOG_LEVEL": "INFO" if service == "api" else "info",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "",

@@ -17,11 +17,12 @@ import pytest
 PATIENCE = 20
 
 
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports() -> tuple[int, int]:
+    """Two ports that nothing listens on."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
 
 
 @dataclass
@@ -48,7 +49,7 @@ def start(web_port: int, smtp_port: int) -> "subprocess.Popen[str]":
 @pytest.fixture(scope="session")
 def shared_catcher() -> Iterator[Catcher]:
     """One mail catcher for all tests."""
-    web_port, smtp_port = free_port(), free_port()
+    web_port, smtp_port = free_ports()
     process = start(web_port, smtp_port)
     assert process.stderr
     # Its log says when it listens; a timer ends a wait that is in vain.

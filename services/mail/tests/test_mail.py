@@ -6,7 +6,7 @@ from email.message import EmailMessage
 import pytest
 
 from mail.mailbox import Mailbox
-from tests.conftest import PATIENCE, Catcher, free_port, start
+from tests.conftest import PATIENCE, Catcher, free_ports, start
 
 LINK = "http://localhost:3000/set-password#token=abc"
 
@@ -109,7 +109,7 @@ def test_the_oldest_is_forgotten() -> None:
 
 def test_a_port_that_is_taken(catcher: Catcher) -> None:
     """It ends with an error that names the port where another program has it."""
-    process = start(free_port(), catcher.smtp_port)
+    process = start(free_ports()[0], catcher.smtp_port)
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert str(catcher.smtp_port) in error

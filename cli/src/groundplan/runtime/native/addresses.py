@@ -90,14 +90,14 @@ class Addresses:
 
     def __init__(self, workspace: Workspace) -> None:
         self._volumes = workspace.servers / "volumes"
-        taken = {
+        self._taken = {
             port.published
             for service in workspace.services.values()
             for port in service.ports
             if port.published
         }
         self._ports = {
-            (service.name, port.target): port.published or free_port(taken)
+            (service.name, port.target): port.published or free_port(self._taken)
             for service in workspace.services.values()
             for port in service.ports
         }
@@ -113,6 +113,10 @@ class Addresses:
                 f"{service} has no port {target}.",
                 hint="List it under `ports` or `expose` in its Compose file.",
             ) from error
+
+    def spare_port(self) -> int:
+        """A free port for what Compose does not name: of no service, and another one at each call."""
+        return free_port(self._taken)
 
     def translate(self, text: str, service: Service) -> str:
         """`text` with NAME:PORT, the service's own 0.0.0.0:PORT and paths of its mounts as they are here."""

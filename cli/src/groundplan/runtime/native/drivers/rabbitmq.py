@@ -9,7 +9,7 @@ from pathlib import Path
 
 from groundplan.errors import UserError
 from groundplan.model.workspace import Service
-from groundplan.runtime.native.addresses import base_environment, free_port
+from groundplan.runtime.native.addresses import base_environment
 from groundplan.runtime.native.debian import Packages
 from groundplan.runtime.native.drivers.base import Launch, Site
 from groundplan.runtime.native.probes import GreetingProbe
@@ -60,15 +60,14 @@ def _environment(service: Service, site: Site) -> dict[str, str]:
     cookie = data / ".erlang.cookie"
     if not cookie.exists():
         site.write(cookie, secrets.token_hex(24)).chmod(0o400)
-    taken: set[int] = set()
     return {
         **base_environment(),
         **PROGRAM.environment,
         "HOME": str(data),
         "PATH": f"{_erlang()}:{os.environ.get('PATH', os.defpath)}",
         "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "ERL_EPMD_PORT": str(free_port(taken)),
-        "RABBITMQ_DIST_PORT": str(free_port(taken)),
+        "ERL_EPMD_PORT": str(site.addresses.spare_port()),
+        "RABBITMQ_DIST_PORT": str(site.addresses.spare_port()),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         # Beside a name of this machine, the node must be found at the loopback address.
         "RABBITMQ_NODENAME": f"{service.name}@localhost",
