@@ -13,6 +13,7 @@ from groundplan.check.engine import Report
 from groundplan.check.finding import Finding, Level
 from groundplan.check.formats import github
 from groundplan.errors import UserError
+from groundplan.files import partial_of
 from tests.shop import ALLOW, BASE, RULES, Shop
 
 PINNED = "image: postgres:17"
@@ -296,7 +297,7 @@ def test_broken_baseline_is_refused(shop: Shop, text: str) -> None:
 
 def test_baseline_in_a_tree_that_cannot_be_written(shop: Shop) -> None:
     """The error says what can't be written, and nothing half-written is left."""
-    (shop.root / f"{baseline.FILE}.partial").mkdir()  # holds for root too, whom modes don't stop
+    partial_of(shop.root / baseline.FILE).mkdir()  # holds for root too, whom modes don't stop
     done = gp_check(shop, "--write-baseline")
     assert (done.returncode, "can't be written" in done.stderr) == (1, True)
     assert not (shop.root / baseline.FILE).exists()

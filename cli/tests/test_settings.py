@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+from groundplan.files import partial_of
 from groundplan.model import settings
 from tests.support import Workspace, service, web
 
@@ -79,7 +80,7 @@ def test_placeholder_that_was_left_is_refused(workspace: Workspace) -> None:
 
 def test_crash_while_writing_leaves_nothing_half_written(workspace: Workspace) -> None:
     """What a crash left of the settings, open to all, is no obstacle and is not used."""
-    partial = workspace.settings.with_name(".env.partial")
+    partial = partial_of(workspace.settings)
     partial.write_text("SECRET=ha")
     partial.chmod(0o644)
     workspace.load()

@@ -3,12 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from groundplan.check.finding import Finding, Level
 from groundplan.errors import UserError
+from groundplan.files import write_whole
 
 FILE = "config/check-baseline.json"
 
@@ -91,15 +91,10 @@ def _write(root: Path, entries: Counter[Entry]) -> None:
     items = [
         dict(zip(("rule", "file", "message"), e, strict=True)) for e in sorted(entries.elements())
     ]
-    file = root / FILE
-    partial = file.with_name(f"{file.name}.partial")
+    text = json.dumps({"findings": items}, indent=2, ensure_ascii=False) + "\n"
     try:
-        file.parent.mkdir(exist_ok=True)
-        partial.write_text(json.dumps({"findings": items}, indent=2, ensure_ascii=False) + "\n")
-        partial.replace(file)
+        write_whole({root / FILE: text})
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise UserError(f"{FILE} can't be written.", why=f"{error.strerror}.") from error
 
 

@@ -1,11 +1,10 @@
 """Files of the documents: as they are, as they should be, and written whole or not at all."""
 
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from groundplan.errors import UserError
+from groundplan.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -27,19 +26,12 @@ class Change:
 
 def apply(root: Path, changes: list[Change]) -> None:
     """Carry out `changes`; where one can't be written, none is. Raises UserError then."""
-    written = [(root / change.file, change.new) for change in changes if change.new is not None]
     try:
-        for file, text in written:
-            _write_beside(file, text)
-        for file, _ in written:
-            _partial(file).replace(file)
+        write_whole({root / each.file: each.new for each in changes if each.new is not None})
         for change in changes:
             if change.new is None:
                 (root / change.file).unlink()
     except OSError as error:
-        for file, _ in written:
-            with suppress(OSError):
-                _partial(file).unlink()
         raise UserError(
             f"{error.filename or 'A file'} can't be written.",
             why=f"{error.strerror or error}.",
@@ -57,15 +49,3 @@ def read(root: Path, file: Path) -> str | None:
         raise UserError(f"{file} can't be read.", why=f"{error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8.", why=f"{error}.") from error
-
-
-def _partial(file: Path) -> Path:
-    return file.with_name(f".{file.name}.partial")
-
-
-def _write_beside(file: Path, text: str) -> None:
-    """Write `text` beside `file`, to take its place later."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _partial(file).write_bytes(text.encode())
-    if file.exists():
-        shutil.copymode(file, _partial(file))

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from groundplan.errors import UserError
+from groundplan.files import write_whole
 from groundplan.model import env_file
 
 _RANDOM = re.compile(r"<random (\d+)>")
 _ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)
 _ALPHABET = string.ascii_letters + string.digits
+_MODE = 0o600
 
 
 def ensure(file: Path, example: Path) -> bool:
@@ -37,7 +39,7 @@ def ensure(file: Path, example: Path) -> bool:
     with _locked(file.parent):
         if file.exists():  # another command was quicker
             return False
-        _write(file, _with_random_values(text))
+        write_whole({file: _with_random_values(text)}, _MODE)
     return True
 
 
@@ -48,7 +50,7 @@ def _complete(file: Path, example: Path) -> None:
     with _locked(file.parent):
         lines = [_with_random_values(line) for line in _missing(file, example)]
         text = file.read_text()
-        _write(file, "\n".join([text.rstrip("\n"), *lines, ""]))
+        write_whole({file: "\n".join([text.rstrip("\n"), *lines, ""])}, _MODE)
 
 
 def _missing(file: Path, example: Path) -> list[str]:
@@ -56,16 +58,6 @@ def _missing(file: Path, example: Path) -> list[str]:
     given = {match[1] for match in _ASSIGNMENT.finditer(file.read_text())}
     lines = example.read_text().splitlines()
     return [line for line in lines if (it := _ASSIGNMENT.match(line)) and it[1] not in given]
-
-
-def _write(file: Path, text: str) -> None:
-    """Write `file` whole or not at all, for its owner only."""
-    partial = file.with_name(file.name + ".partial")
-    partial.unlink(missing_ok=True)
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-    partial.rename(file)
 
 
 def _with_random_values(text: str) -> str:

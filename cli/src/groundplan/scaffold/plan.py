@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from groundplan.errors import UserError
+from groundplan.files import write_whole
 from groundplan.model.place import FILES
 from groundplan.model.workspace import describe
 from groundplan.scaffold.template import LEFTOVERS, walk
@@ -103,16 +104,7 @@ def write(file: Path, change: Change) -> None:
     if change.after is None:
         file.unlink(missing_ok=True)
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_of(file)
-    partial.write_bytes(change.after)
-    partial.chmod(file.stat().st_mode & 0o777 if file.exists() else change.mode)
-    partial.replace(file)
-
-
-def partial_of(file: Path) -> Path:
-    """The name under which `file` is written until it is whole."""
-    return file.with_name(f".{file.name}.partial")
+    write_whole({file: change.after}, None if file.exists() else change.mode)
 
 
 def read(root: Path, path: Path | str) -> bytes | None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from groundplan.errors import UserError
-from groundplan.scaffold.plan import Change, Plan, partial_of, read, write
+from groundplan.files import partial_of, write_whole
+from groundplan.scaffold.plan import Change, Plan, read, write
 
 Report = Callable[[str], None]
 
@@ -121,9 +122,7 @@ class _Journal:
             "changes": [_as_dict(change, self._root) for change in plan.changes],
             "made": [str(folder) for folder in _new_folders(self._root, plan)],
         }
-        partial = partial_of(self._file)
-        partial.write_text(json.dumps(fields))
-        partial.replace(self._file)
+        write_whole({self._file: json.dumps(fields)})
 
     def check(self) -> None:
         """Raise UserError if someone changed a file that would be put back."""

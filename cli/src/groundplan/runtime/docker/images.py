@@ -13,6 +13,7 @@ import yaml
 
 from groundplan.check import dockerfile
 from groundplan.errors import UserError
+from groundplan.files import write_whole
 from groundplan.model.place import IMAGES_FILE
 from groundplan.model.workspace import Service, Workspace
 from groundplan.runtime.docker.engine import find
@@ -129,10 +130,7 @@ def pinned(text: str) -> dict[str, str]:
 def write(root: Path, text: str) -> None:
     """Put the file in its place, whole; raises UserError where it can't be written."""
     file = root / IMAGES_FILE
-    partial = file.with_name(f".{file.name}.partial")
     try:
-        partial.write_text(text)
-        partial.replace(file)
+        write_whole({file: text})
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"{file} can't be written.", why=f"{error.strerror}.") from error

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from groundplan.files import write_whole
 from groundplan.runtime.state import ServiceState, SystemState
 
 MARKER = "GROUNDPLAN_SUPERVISED"
@@ -58,9 +59,7 @@ class StateFile:
 
     def write(self, state: SystemState) -> None:
         """Replace the state file whole."""
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(state.as_dict()))
-        partial.replace(self._file)
+        write_whole({self._file: json.dumps(state.as_dict())})
 
     def read(self) -> SystemState:
         """The state last written; every service counts as stopped where no supervisor lives."""

@@ -86,7 +86,8 @@ async def test_stop(system: System, storage: Proxy, worker: WorkerProcess, many_
     async with worker:
         job_id = await start_export(system, storage)
         worker.process.terminate()
-        await asyncio.wait_for(worker.process.wait(), 8)
+        async with asyncio.timeout(8):
+            await worker.process.wait()
         assert worker.logged("worker.stopped")
         job = await system.job(job_id)
         assert (job["status"], job["attempts"], job["error"]) == ("queued", 0, None)
@@ -113,7 +114,8 @@ async def test_idle_stop(worker: WorkerProcess) -> None:
     async with worker:
         await worker.until_ready()
         worker.process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(worker.process.wait(), 3)
+        async with asyncio.timeout(3):
+            await worker.process.wait()
         assert worker.logged("worker.stopped")
         assert worker.process.stderr
         assert await worker.process.stderr.read() == b""

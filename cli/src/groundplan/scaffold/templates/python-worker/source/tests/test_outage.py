@@ -110,7 +110,8 @@ async def test_frozen_broker(worker: WorkerProcess, rabbitmq: Proxy) -> None:
         await worker.until_ready()
         rabbitmq.hold()
         worker.process.terminate()
-        await asyncio.wait_for(worker.process.wait(), 5)
+        async with asyncio.timeout(5):
+            await worker.process.wait()
 
 
 async def test_storage_away(system: System, worker: WorkerProcess, storage: Proxy) -> None:
