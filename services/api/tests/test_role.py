@@ -48,12 +48,13 @@ async def test_a_role_lives_and_dies(admin: httpx.AsyncClient) -> None:
         {"name": "Capital", "permissions": []},
         {"name": "", "permissions": []},
         {"name": "fine", "permissions": ["everything"]},
+        {"name": "fine", "permissions": ["job:read", "job:read"]},
         {"name": "fine"},
         {"name": "fine", "permissions": [], "description": "a\x00b"},
     ],
 )
 async def test_invalid_roles_are_refused(admin: httpx.AsyncClient, body: dict[str, object]) -> None:
-    """A role with a bad name, an unknown permission or a NUL is refused with 422."""
+    """A role with a bad name, an unknown or repeated permission or a NUL is refused with 422."""
     assert (await admin.post(ROLES, json=body)).status_code == 422
 
 

@@ -1,16 +1,34 @@
 """Bodies of the role routes."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from app.core.fields import ONE_LINE, Line
 from app.role.domain import Permission
 
+
+def _each_once(given: Any, to_set: ValidatorFunctionWrapHandler) -> set[Permission]:  # noqa: ANN401 - JSON
+    """Refuse what the document calls no set, and a set would swallow."""
+    permissions: set[Permission] = to_set(given)
+    if len(permissions) < len(given):
+        msg = "Each permission may stand there once."
+        raise ValueError(msg)
+    return permissions
+
+
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 Description = Annotated[Line, StringConstraints(max_length=200), ONE_LINE]
+Permissions = Annotated[set[Permission], WrapValidator(_each_once)]
 
 
 class RoleRef(BaseModel):
@@ -43,7 +61,7 @@ class RoleCreate(BaseModel):
 
     name: RoleName
     description: Description = ""
-    permissions: set[Permission]
+    permissions: Permissions
 
 
 class RoleUpdate(BaseModel):
@@ -51,7 +69,7 @@ class RoleUpdate(BaseModel):
 
     name: RoleName | None = None
     description: Description | None = None
-    permissions: set[Permission] | None = None
+    permissions: Permissions | None = None
 
 
 class PermissionOut(BaseModel):
