@@ -1,5 +1,6 @@
 """Systems on the Docker engine for the tests: `./gp test docker` starts and removes them."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,9 @@ from groundplan.errors import UserError
 from groundplan.runtime.docker.engine import find
 from harness import new_user
 from load import Load
+
+# A shell that runs the tests in its background has them ignore Ctrl-C, and what they start does as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,12 +37,14 @@ _HEALTHY = '["CMD", "redis-cli", "ping"]'
 _START = 'echo "starts as $(id -u)"\nexec redis-server --requirepass "$CACHE_PASSWORD" "$@"\n'
 _RUN = """
     import json, sys
+    from groundplan.commands.test import ended_in_order
     from groundplan.errors import UserError
     from groundplan.model.place import find_root
     from groundplan.model.workspace import load
     from groundplan.runtime.docker import servers
     try:
-        with servers.run(load(find_root(), instance="test"), ["cache"]) as ports:
+        workspace = load(find_root(), instance="test")
+        with ended_in_order(), servers.run(workspace, ["cache"]) as ports:
             print(json.dumps(ports), flush=True)
             sys.stdin.read()
     except UserError as error:

@@ -66,7 +66,7 @@ def run(name: str | None, arguments: list[str], servers: str) -> int:
         needed.add(ToolEnvironment(workspace.root))
     install(needed)
     with (
-        _ended_in_order(),
+        ended_in_order(),
         _SERVERS[servers](workspace, _needed_services(workspace, chosen)) as running,
     ):
         outcomes = asyncio.run(_run_parts(running, chosen, arguments))
@@ -115,7 +115,7 @@ def _refuse_the_system(chosen: list[Part]) -> None:
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
+def ended_in_order() -> Iterator[None]:
     """Let SIGTERM end this process as Ctrl-C does, so that it cleans up."""
 
     def stop(number: int, _: FrameType | None) -> None:
