@@ -1,6 +1,7 @@
 """What the supervisor does when processes die, hang or leave others behind, and when it dies itself."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -199,3 +200,15 @@ def test_services_do_not_inherit_the_users_environment(workspace: Workspace) -> 
     found = workspace.get("web")
     assert found["OWN"] == "yes"
     assert "AWS_PROFILE" not in found
+
+
+def test_a_workspace_that_was_deleted_stays_deleted(workspace: Workspace) -> None:
+    """Where its folder is gone, the supervisor ends with all that it started, and makes none anew."""
+    workspace.write({"web": web(restart="unless-stopped")})
+    workspace.up()
+    web_pid = workspace.service("web")["pid"]
+    supervisor = workspace.status()["supervisor"]
+    shutil.rmtree(workspace.state)
+    kill(web_pid)
+    until(lambda: not is_alive(supervisor))
+    assert not workspace.state.exists()

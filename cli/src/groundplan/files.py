@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_whole(contents: Mapping[Path, str | bytes], mode: int | None = None) -> None:
-    """Write files, their folders too: every content is beside its file before one takes its place.
+    """Write files: every content is beside its file before one takes its place.
 
     Files get `mode` and are never open to more; without one a file keeps its own, and a new one
     gets what the user's mask leaves. Raises OSError, which names what can't be written; what was
@@ -31,7 +31,6 @@ def partial_of(file: Path) -> Path:
 
 
 def _write_beside(file: Path, content: str | bytes, mode: int | None) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     if mode is None and file.exists():
         mode = file.stat().st_mode & 0o777
     # What a killed command left may be open to others: it is not written into.

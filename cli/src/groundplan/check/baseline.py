@@ -92,8 +92,10 @@ def _write(root: Path, entries: Counter[Entry]) -> None:
         dict(zip(("rule", "file", "message"), e, strict=True)) for e in sorted(entries.elements())
     ]
     text = json.dumps({"findings": items}, indent=2, ensure_ascii=False) + "\n"
+    file = root / FILE
     try:
-        write_whole({root / FILE: text})
+        file.parent.mkdir(exist_ok=True)
+        write_whole({file: text})
     except OSError as error:
         raise UserError(f"{FILE} can't be written.", why=f"{error.strerror}.") from error
 

@@ -26,8 +26,11 @@ class Change:
 
 def apply(root: Path, changes: list[Change]) -> None:
     """Carry out `changes`; where one can't be written, none is. Raises UserError then."""
+    written = {root / each.file: each.new for each in changes if each.new is not None}
     try:
-        write_whole({root / each.file: each.new for each in changes if each.new is not None})
+        for file in written:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(written)
         for change in changes:
             if change.new is None:
                 (root / change.file).unlink()

@@ -104,6 +104,7 @@ def write(file: Path, change: Change) -> None:
     if change.after is None:
         file.unlink(missing_ok=True)
         return
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_whole({file: change.after}, None if file.exists() else change.mode)
 
 

@@ -1,7 +1,8 @@
 """Bodies of the role routes."""
 
+from collections.abc import Collection
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import (
@@ -17,7 +18,7 @@ from app.core.fields import ONE_LINE, Line
 from app.role.domain import Permission
 
 
-def _each_once(given: Any, to_set: ValidatorFunctionWrapHandler) -> set[Permission]:  # noqa: ANN401 - JSON
+def _each_once(given: Collection[object], to_set: ValidatorFunctionWrapHandler) -> set[Permission]:
     """Refuse what the document calls no set, and a set would swallow."""
     permissions: set[Permission] = to_set(given)
     if len(permissions) < len(given):
